@@ -1,0 +1,28 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+const TOKEN_BYTES = 32
+
+export interface MintedToken {
+  /** Given to its owner once, 256 random bits in base64url. */
+  token: string
+  /** What the hub keeps. */
+  hash: string
+}
+
+/** A token has as much entropy as its hash, so a plain SHA-256 keeps it as well as a slow hash would. */
+export function hashToken(token: string): string {
+  return createHash('sha256').update(token).digest('hex')
+}
+
+export function mintToken(): MintedToken {
+  const token = randomBytes(TOKEN_BYTES).toString('base64url')
+  return { token, hash: hashToken(token) }
+}
+
+/** RFC 6750 §2.1; the scheme's case does not matter (RFC 9110 §11.1). */
+const BEARER = /^Bearer +([\w.~+/=-]{1,512})$/i
+
+/** @returns undefined where the header carries no bearer token. */
+export function bearerToken(authorization: string | undefined): string | undefined {
+  return authorization === undefined ? undefined : BEARER.exec(authorization)?.[1]
+}

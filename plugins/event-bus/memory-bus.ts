@@ -1,0 +1,202 @@
+import type { Clock } from '../../schemas/clock.ts'
+import type { EventType } from '../../schemas/events.ts'
+import type { EventBus, EventSink, RoomEventOptions, SubscribeOptions, Subscription } from './bus.ts'
+import { formatCursor, parseCursor } from './cursor.ts'
+import { COMMENT_FRAME, encodeBody, encodeComment, encodeId, RETRY_MS } from './frames.ts'
+import { bodyOf, type Entry, History } from './history.ts'
+
+export interface MemoryBusOptions {
+  clock: Clock
+  /** Names this run of the hub in the ids of events; letters, digits, `_` and `-`. */
+  epoch: string
+  /** Events kept for replay, per room. A reader that falls further behind is cut off, so this bounds its backlog too. */
+  historyEvents: number
+  /** How long a reader may take nothing at all before it is cut off: its socket and buffers are somebody else's memory. */
+  stallMs: number
+}
+
+interface Channel {
+  readonly epoch: string
+  readonly history: History
+  readonly readers: Set<Reader>
+}
+
+interface Reader {
+  readonly sink: EventSink
+  readonly channel: Channel
+  hubSeq: number
+  roomSeq: number
+  /** When its buffer filled up; undefined while it reads along. */
+  blockedSince: number | undefined
+}
+
+/**
+ * Readers hold no queue of their own, only their place in the history: a slow one costs no memory, and catches up from
+ * there when its socket drains. The driver for a hub that is one process.
+ */
+export class MemoryEventBus implements EventBus {
+  readonly #options: MemoryBusOptions
+  readonly #hub: History
+  readonly #feed: Channel
+  readonly #rooms = new Map<string, Channel>()
+  readonly #readers = new Set<Reader>()
+  #order = 0
+
+  constructor(options: MemoryBusOptions) {
+    this.#options = options
+    this.#hub = new History(options.historyEvents)
+    this.#feed = this.#createChannel('feed')
+  }
+
+  get size(): number {
+    return this.#readers.size
+  }
+
+  publishToHub(type: EventType, data: unknown): void {
+    const entry = this.#hub.append(this.#nextOrder(), type, data)
+    for (const reader of this.#readers) {
+      if (reader.blockedSince !== undefined) continue
+      reader.hubSeq = entry.seq
+      this.#write(reader, entry)
+    }
+  }
+
+  publishToRoom(roomId: string, type: EventType, data: unknown, { feed = false }: RoomEventOptions = {}): void {
+    const order = this.#nextOrder()
+    this.#append(this.#channelOf(roomId), order, type, data)
+    if (feed) this.#append(this.#feed, order, type, data)
+  }
+
+  subscribe({ roomId, clientId, lastEventId, sink }: SubscribeOptions): Subscription {
+    const channel = roomId === undefined ? this.#feed : this.#channelOf(roomId)
+    const reader: Reader = { sink, channel, hubSeq: 0, roomSeq: 0, blockedSince: undefined }
+    const gap = this.#place(reader, lastEventId)
+    channel.readers.add(reader)
+    this.#readers.add(reader)
+    this.#greet(reader, clientId, gap)
+    this.#pump(reader)
+    return { resume: () => this.#resume(reader), close: () => this.#remove(reader) }
+  }
+
+  endRoom(roomId: string, comment: string): void {
+    const channel = this.#rooms.get(roomId)
+    if (channel === undefined) return
+    this.#rooms.delete(roomId)
+    for (const reader of channel.readers) this.#end(reader, comment)
+  }
+
+  beat(): void {
+    const cutOff = this.#options.clock.now() - this.#options.stallMs
+    for (const reader of this.#readers) {
+      if (reader.blockedSince === undefined) this.#push(reader, COMMENT_FRAME)
+      else if (reader.blockedSince < cutOff) this.#end(reader, 'you read too slowly')
+    }
+  }
+
+  close(): void {
+    for (const reader of this.#readers) this.#end(reader, 'the hub is shutting down')
+    this.#rooms.clear()
+  }
+
+  #nextOrder(): number {
+    this.#order += 1
+    return this.#order
+  }
+
+  #channelOf(roomId: string): Channel {
+    let channel = this.#rooms.get(roomId)
+    if (channel === undefined) {
+      channel = this.#createChannel(roomId.slice(0, 8))
+      this.#rooms.set(roomId, channel)
+    }
+    return channel
+  }
+
+  #createChannel(salt: string): Channel {
+    return {
+      epoch: `${this.#options.epoch}${salt}`,
+      history: new History(this.#options.historyEvents),
+      readers: new Set(),
+    }
+  }
+
+  #append(channel: Channel, order: number, type: EventType, data: unknown): void {
+    const entry = channel.history.append(order, type, data)
+    for (const reader of channel.readers) {
+      if (reader.blockedSince !== undefined) continue
+      reader.roomSeq = entry.seq
+      this.#write(reader, entry)
+    }
+  }
+
+  /** @returns why what was missed can't be replayed, where it can't. */
+  #place(reader: Reader, lastEventId: string | undefined): string | undefined {
+    const { epoch, history } = reader.channel
+    reader.hubSeq = this.#hub.seq
+    reader.roomSeq = history.seq
+    if (lastEventId === undefined || lastEventId === '') return undefined
+    const cursor = parseCursor(epoch, lastEventId)
+    if (cursor === undefined) return 'the id is of another room or of an earlier run of the hub'
+    if (!this.#hub.reaches(cursor.hubSeq) || !history.reaches(cursor.roomSeq)) return 'too much has happened since'
+    reader.hubSeq = cursor.hubSeq
+    reader.roomSeq = cursor.roomSeq
+    return undefined
+  }
+
+  #greet(reader: Reader, clientId: string, gap: string | undefined): void {
+    const id = encodeId(formatCursor(reader.channel.epoch, reader.hubSeq, reader.roomSeq))
+    this.#push(reader, `retry: ${RETRY_MS}\n${id}${encodeBody('connected', { clientId })}`)
+    if (gap !== undefined) this.#push(reader, `${id}${encodeBody('gap', { reason: gap })}`)
+  }
+
+  #resume(reader: Reader): void {
+    if (reader.blockedSince === undefined || !this.#readers.has(reader)) return
+    reader.blockedSince = undefined
+    this.#pump(reader)
+  }
+
+  /** Writes what the reader has not seen, oldest first, as far as its socket takes it. */
+  #pump(reader: Reader): void {
+    const { history } = reader.channel
+    while (reader.blockedSince === undefined) {
+      if (!this.#hub.reaches(reader.hubSeq) || !history.reaches(reader.roomSeq)) {
+        this.#end(reader, 'you read too slowly')
+        return
+      }
+      const hubNext = this.#hub.after(reader.hubSeq)
+      const roomNext = history.after(reader.roomSeq)
+      if (hubNext !== undefined && (roomNext === undefined || hubNext.order < roomNext.order)) {
+        reader.hubSeq = hubNext.seq
+        this.#write(reader, hubNext)
+      } else if (roomNext !== undefined) {
+        reader.roomSeq = roomNext.seq
+        this.#write(reader, roomNext)
+      } else {
+        return
+      }
+    }
+  }
+
+  #write(reader: Reader, entry: Entry): void {
+    const id = formatCursor(reader.channel.epoch, reader.hubSeq, reader.roomSeq)
+    if (entry.frameId !== id) {
+      entry.frame = encodeId(id) + bodyOf(entry)
+      entry.frameId = id
+    }
+    this.#push(reader, entry.frame as string)
+  }
+
+  #push(reader: Reader, frame: string): void {
+    if (!reader.sink.write(frame)) reader.blockedSince ??= this.#options.clock.now()
+  }
+
+  #end(reader: Reader, comment: string): void {
+    this.#remove(reader)
+    reader.sink.end(encodeComment(comment))
+  }
+
+  #remove(reader: Reader): void {
+    this.#readers.delete(reader)
+    reader.channel.readers.delete(reader)
+  }
+}

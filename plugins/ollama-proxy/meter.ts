@@ -1,0 +1,89 @@
+import type { Metrics } from '../../schemas/events.ts'
+import type { Protocol } from './protocols/protocol.ts'
+
+/** Usage stands at the end of an answer; llama.cpp's last chunk with its timings has some 900 bytes. */
+export const TAIL_BYTES = 8 * 1024
+
+/** English text; where a server tells nothing it is the best guess there is. */
+const BYTES_PER_TOKEN = 4
+
+const FRAME_END = Buffer.from('\n\n')
+
+export interface MeterOptions {
+  protocol: Pick<Protocol, 'readUsage'>
+  /** When the request came, ms. */
+  startedAt: number
+  /** Of the client's request, for the estimate. */
+  requestBytes: number
+}
+
+/** Watches an answer go by. It keeps references to the last chunks, counts frames, and parses once, at the end. */
+export class Meter {
+  readonly #options: MeterOptions
+  #firstByteAt: number | undefined
+  #tail: Buffer[] = []
+  #tailBytes = 0
+  #bytes = 0
+  #frames = 0
+
+  constructor(options: MeterOptions) {
+    this.#options = options
+  }
+
+  get firstByteAt(): number | undefined {
+    return this.#firstByteAt
+  }
+
+  see(chunk: Buffer, now: number): void {
+    this.#firstByteAt ??= now
+    this.#bytes += chunk.length
+    this.#frames += countFrames(chunk)
+    this.#keep(chunk)
+  }
+
+  finish(now: number): Metrics {
+    const { protocol, startedAt } = this.#options
+    const told = protocol.readUsage(Buffer.concat(this.#tail).toString('utf8'))
+    const { inputTokens, outputTokens } = told ?? this.#estimate()
+    const ttftMs = (this.#firstByteAt ?? now) - startedAt
+    const durationMs = now - startedAt
+    return {
+      ttftMs: round(ttftMs),
+      durationMs: round(durationMs),
+      inputTokens,
+      outputTokens,
+      totalTokens: inputTokens + outputTokens,
+      tokensPerSecond: speed(outputTokens, this.#frames > 1 ? durationMs - ttftMs : durationMs),
+      estimated: told === undefined,
+    }
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#tail.push(chunk)
+    this.#tailBytes += chunk.length
+    while (this.#tailBytes - (this.#tail[0] as Buffer).length >= TAIL_BYTES) {
+      this.#tailBytes -= (this.#tail.shift() as Buffer).length
+    }
+  }
+
+  /** Servers send a frame a token; an answer in one piece is judged by its size. */
+  #estimate(): { inputTokens: number; outputTokens: number } {
+    const outputTokens = this.#frames > 0 ? this.#frames : Math.ceil(this.#bytes / BYTES_PER_TOKEN)
+    return { inputTokens: Math.ceil(this.#options.requestBytes / BYTES_PER_TOKEN), outputTokens }
+  }
+}
+
+function countFrames(chunk: Buffer): number {
+  let count = 0
+  for (let at = chunk.indexOf(FRAME_END); at !== -1; at = chunk.indexOf(FRAME_END, at + 2)) count += 1
+  return count
+}
+
+function speed(tokens: number, ms: number): number {
+  return ms <= 0 ? 0 : round((tokens * 1000) / ms)
+}
+
+/** Hundredths are as fine as these figures are true. */
+function round(value: number): number {
+  return Math.round(value * 100) / 100
+}

@@ -1,0 +1,40 @@
+/**
+ * The objects that stand behind `"<key>":` in a piece of text that may begin in the midst of a document. Something like it
+ * inside a string is escaped there (`\"usage\":`), so it is not found.
+ */
+export function objectsBehind(tail: string, key: string): Record<string, unknown>[] {
+  const found: Record<string, unknown>[] = []
+  const pattern = new RegExp(`(?<!\\\\)"${key}"\\s*:\\s*(?=\\{)`, 'g')
+  for (const match of tail.matchAll(pattern)) {
+    const object = parseObject(tail, match.index + match[0].length)
+    if (object !== undefined) found.push(object)
+  }
+  return found
+}
+
+function parseObject(text: string, start: number): Record<string, unknown> | undefined {
+  const end = closingBrace(text, start)
+  if (end === undefined) return undefined
+  try {
+    return JSON.parse(text.slice(start, end)) as Record<string, unknown>
+  } catch {
+    return undefined
+  }
+}
+
+/** Usage objects hold numbers and short names, no braces in strings. */
+function closingBrace(text: string, start: number): number | undefined {
+  let depth = 0
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === '{') depth += 1
+    else if (text[at] === '}') depth -= 1
+    if (depth === 0) return at + 1
+  }
+  return undefined
+}
+
+/** @returns undefined where there is no such number, or one that can't count anything. */
+export function numberAt(object: Record<string, unknown>, key: string): number | undefined {
+  const value = object[key]
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? Math.round(value) : undefined
+}

@@ -1,0 +1,230 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import type { Clock } from '../../schemas/clock.ts'
+import { HubClosing, InvalidField, LoopDetected, ProxyFailed } from '../../schemas/errors.ts'
+import { POTLUCK_HEADERS } from '../../schemas/headers.ts'
+import { LIMITS } from '../../schemas/limits.ts'
+import type { EventBus } from '../event-bus/bus.ts'
+import type { ParticipantRecord, RoomRecord, RoomStore } from '../room-store/store.ts'
+import { type Choice, createBalancer } from './balancer.ts'
+import { Forward, type Outcome } from './forward.ts'
+import { upstreamHeaders } from './headers.ts'
+import { type ScannedObject, scanObject } from './json-scan.ts'
+import { Meter } from './meter.ts'
+import type { Protocol } from './protocols/protocol.ts'
+import { findCandidates } from './routing.ts'
+import { spliceBody } from './splice.ts'
+
+export interface ProxyTimeouts {
+  /** From the last byte of the request to the headers of the answer; loading a large model takes minutes. */
+  firstByteMs: number
+  /** Between two pieces of an answer. */
+  idleMs: number
+}
+
+export interface ProxyOptions {
+  rooms: Pick<RoomStore, 'listParticipants'>
+  events: Pick<EventBus, 'publishToRoom'>
+  /** How to reach a participant: an endpoint or a tunnel, the proxy does not know which. */
+  dispatcherFor(record: ParticipantRecord): Dispatcher
+  clock: Clock
+  timeouts: ProxyTimeouts
+  /** Names this hub in `via`; unique among hubs. */
+  hubId: string
+}
+
+export interface ForwardRequest {
+  room: RoomRecord
+  protocol: Protocol
+  body: Buffer
+  headers: IncomingHttpHeaders
+  requestId: string
+  response: ServerResponse
+  /** Headers that every answer of the hub carries (CORS). */
+  replyHeaders: OutgoingHttpHeaders
+  onTakeOver(): void
+}
+
+/** What became of a request, for the log. */
+export interface Served {
+  participantId: string
+  outcome: Outcome
+}
+
+export type InferenceProxy = ReturnType<typeof createProxy>
+
+/** What a request says for itself: read where it stands, never parsed whole. */
+interface Reading {
+  scanned: ScannedObject
+  model: string
+  stream: boolean
+}
+
+/** Brings inference requests to a participant and the answer back, byte for byte. */
+export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, hubId }: ProxyOptions) {
+  const balancer = createBalancer()
+  const inFlight = new Set<Forward>()
+  const via = `1.1 ${hubId}`
+  let isClosing = false
+
+  function prepare(request: ForwardRequest, reading: Reading, { candidate }: Choice): Buffer {
+    const config = { ...request.room.defaults, ...candidate.record.participant.config }
+    const defaults = request.protocol.defaultsFor(config, (field) => reading.scanned.values.has(field))
+    return spliceBody(request.body, reading.scanned, { model: candidate.model, defaults })
+  }
+
+  function announceStart(request: ForwardRequest, reading: Reading, { candidate, reason }: Choice): void {
+    events.publishToRoom(request.room.room.id, 'llm:request', {
+      participantId: candidate.record.participant.id,
+      model: reading.model,
+      requestId: request.requestId,
+      protocol: request.protocol.name,
+      stream: reading.stream,
+      attempt: 1,
+      queuedMs: 0,
+      reason,
+    })
+  }
+
+  function announceEnd(request: ForwardRequest, reading: Reading, participantId: string, outcome: Outcome): void {
+    const roomId = request.room.room.id
+    const about = { participantId, requestId: request.requestId, protocol: request.protocol.name }
+    if (outcome.kind === 'complete') {
+      events.publishToRoom(roomId, 'llm:complete', { ...about, model: reading.model, metrics: outcome.metrics })
+    } else if (outcome.kind === 'cancelled') {
+      const { durationMs } = outcome
+      events.publishToRoom(roomId, 'llm:cancelled', { participantId, requestId: request.requestId, durationMs })
+    } else {
+      const stage = outcome.kind === 'failed' ? outcome.stage : 'answer'
+      events.publishToRoom(roomId, 'llm:error', { ...about, error: outcome.reason, stage, retrying: false })
+    }
+  }
+
+  function dispatch(request: ForwardRequest, reading: Reading, choice: Choice, startedAt: number): Forward {
+    const { record } = choice.candidate
+    const forward = new Forward({
+      response: request.response,
+      protocol: request.protocol,
+      meter: new Meter({ protocol: request.protocol, startedAt, requestBytes: request.body.length }),
+      now: () => clock.elapsed(),
+      startedAt,
+      replyHeaders: { ...request.replyHeaders, ...ownHeaders(request, choice) },
+      onTakeOver: request.onTakeOver,
+      who: nameOf(record),
+    })
+    const headers = upstreamHeaders(request.headers, via)
+    const path = `${record.target.basePath}${request.protocol.path}`
+    const limits = { headersTimeout: timeouts.firstByteMs, bodyTimeout: timeouts.idleMs }
+    const body = prepare(request, reading, choice)
+    const options = { origin: record.target.origin, path, method: 'POST', headers, body, ...limits } as const
+    dispatcherFor(record).dispatch(options, forward)
+    return forward
+  }
+
+  return {
+    /**
+     * Chooses a participant and forwards the request; resolves when it has ended, with undefined where the client had
+     * left before it began.
+     * @throws an error of the catalogue while nothing has been sent to the client: unusable request, nobody to serve it
+     * (`PTL_NO_PARTICIPANT`, `PTL_PARTICIPANT_OFFLINE`), or a participant that failed (`PTL_PROXY_FAILED`)
+     */
+    async forward(request: ForwardRequest): Promise<Served | undefined> {
+      const startedAt = clock.elapsed()
+      if (hasPassed(request.headers.via, hubId)) throw new LoopDetected()
+      const reading = read(request.body)
+      const records = await rooms.listParticipants(request.room.room.id)
+      if (isClosing) throw new HubClosing()
+      if (request.response.destroyed) return undefined
+      const [first, ...others] = findCandidates(reading.model, records)
+      const choice = balancer.choose([first as NonNullable<typeof first>, ...others])
+      announceStart(request, reading, choice)
+      const { record } = choice.candidate
+      const forward = dispatch(request, reading, choice, startedAt)
+      inFlight.add(forward)
+      const outcome = await forward.outcome
+      inFlight.delete(forward)
+      choice.release()
+      announceEnd(request, reading, record.participant.id, outcome)
+      if (outcome.kind === 'failed' && outcome.stage !== 'stream') throw failure(record, outcome)
+      return { participantId: record.participant.id, outcome }
+    },
+
+    /** Requests that have not ended yet. */
+    get inFlight(): number {
+      return inFlight.size
+    },
+
+    /** Takes nothing new, waits for what runs, and after `graceMs` ends what is left with an error that says so. */
+    async drain(graceMs: number): Promise<void> {
+      isClosing = true
+      const ended = Promise.all([...inFlight].map((forward) => forward.outcome))
+      const grace = Promise.withResolvers<void>()
+      const timer = setTimeout(grace.resolve, graceMs)
+      await Promise.race([ended, grace.promise])
+      clearTimeout(timer)
+      for (const forward of inFlight) forward.abort(new HubClosing())
+      await ended
+    },
+  }
+}
+
+function read(body: Buffer): Reading {
+  const scanned = scanObject(body)
+  if (scanned.duplicates.has('model')) throw new InvalidField('model must be there only once')
+  return { scanned, model: readModel(body, scanned), stream: textOf(body, scanned, 'stream') === 'true' }
+}
+
+/** A text without controls, since it goes into events; `null` is as good as none. */
+function readModel(body: Buffer, scanned: ScannedObject): string {
+  const text = textOf(body, scanned, 'model')
+  if (text === undefined || text === 'null') return '*'
+  const model = text.startsWith('"') ? parseString(text) : undefined
+  if (model === undefined || model.length > LIMITS.model || /[\u0000-\u001F\u007F-\u009F]/.test(model)) {
+    throw new InvalidField(`model must be a text of at most ${LIMITS.model} characters without control characters`)
+  }
+  return model === '' ? '*' : model
+}
+
+function textOf(body: Buffer, { values }: ScannedObject, key: string): string | undefined {
+  const span = values.get(key)
+  if (span === undefined) return undefined
+  // Longer than any value that is looked at; the rest of it would only be copied.
+  return body.toString('utf8', span.start, Math.min(span.end, span.start + LIMITS.model * 12 + 2))
+}
+
+function parseString(text: string): string | undefined {
+  try {
+    return JSON.parse(text) as string
+  } catch {
+    return undefined
+  }
+}
+
+/** RFC 9110 §7.6.3: each proxy names itself there, so a request that names this hub has been here. */
+function hasPassed(via: string | undefined, hubId: string): boolean {
+  return via?.includes(hubId) ?? false
+}
+
+function nameOf({ participant }: ParticipantRecord): string {
+  return participant.nickname === participant.id ? participant.id : `${participant.nickname} (${participant.id})`
+}
+
+function failure(record: ParticipantRecord, { reason, error }: { reason: string; error: Error }): Error {
+  if (error instanceof HubClosing) return error
+  return new ProxyFailed(`${nameOf(record)}: ${reason}`, { cause: error })
+}
+
+function ownHeaders(request: ForwardRequest, { candidate, reason }: Choice): OutgoingHttpHeaders {
+  return {
+    [POTLUCK_HEADERS.participant]: candidate.record.participant.id,
+    [POTLUCK_HEADERS.reason]: reason,
+    [POTLUCK_HEADERS.queueMs]: '0',
+    [POTLUCK_HEADERS.attempts]: '1',
+    [POTLUCK_HEADERS.requestId]: request.requestId,
+    // An answer is a stranger's: a browser must neither guess its type nor run it as a page of the hub.
+    'content-security-policy': 'sandbox',
+    'x-content-type-options': 'nosniff',
+    // Buffering proxies (nginx) would hold back a stream.
+    'x-accel-buffering': 'no',
+  }
+}

@@ -1,0 +1,43 @@
+import { NoParticipant, ParticipantOffline } from '../../schemas/errors.ts'
+import { withoutImpliedTag } from '../../schemas/models.ts'
+import type { ParticipantRecord } from '../room-store/store.ts'
+
+/** A participant that could serve the request, and the model that it would serve it with. */
+export interface Candidate {
+  readonly record: ParticipantRecord
+  readonly model: string
+}
+
+const ANY = new Set(['', '*', 'any'])
+const MODEL_PREFIX = 'model:'
+
+/**
+ * Who could answer a request for `model`: `*`, `any` or nothing → anybody; `model:<name>` → who offers that model;
+ * otherwise a model's exact name, then with Ollama's implied `:latest`, then a participant's id.
+ * @throws PTL_NO_PARTICIPANT, or PTL_PARTICIPANT_OFFLINE where all who could are away
+ */
+export function findCandidates(model: string, records: readonly ParticipantRecord[]): Candidate[] {
+  const matching = matches(model, records)
+  if (matching.length === 0) throw new NoParticipant()
+  const present = matching.filter(isPresent)
+  if (present.length === 0) throw ANY.has(model) ? new NoParticipant() : new ParticipantOffline()
+  return present.map((record) => ({ record, model: record.participant.model }))
+}
+
+export function isPresent({ participant }: ParticipantRecord): boolean {
+  return participant.status !== 'offline'
+}
+
+function matches(model: string, records: readonly ParticipantRecord[]): readonly ParticipantRecord[] {
+  if (ANY.has(model)) return records
+  if (model.startsWith(MODEL_PREFIX)) return offering(model.slice(MODEL_PREFIX.length), records)
+  const byModel = offering(model, records)
+  return byModel.length > 0 ? byModel : records.filter(({ participant }) => participant.id === model)
+}
+
+function offering(name: string, records: readonly ParticipantRecord[]): readonly ParticipantRecord[] {
+  const exact = records.filter(({ participant }) => participant.model === name)
+  if (exact.length > 0) return exact
+  const bare = withoutImpliedTag(name)
+  return records.filter(({ participant }) => withoutImpliedTag(participant.model) === bare)
+}

@@ -1,0 +1,22 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ErrorBody } from '../../schemas/errors.ts'
+import { HeartbeatBody } from '../../schemas/participant.ts'
+import { RoomParams } from '../../schemas/room.ts'
+import { Success } from '../../schemas/success.ts'
+
+const schema = {
+  summary: "A participant's heartbeat, each 10 s",
+  params: RoomParams,
+  body: HeartbeatBody,
+  response: { 200: Success, 400: ErrorBody, 401: ErrorBody, 404: ErrorBody },
+}
+
+const health: FastifyPluginAsyncTypebox = async (app) => {
+  app.post('/health', { schema }, async (request) => {
+    const claim = app.access.claimOf(request)
+    await app.roomStore.heartbeat(request.room.room.id, request.body.id, claim, app.clock.now())
+    return { success: true as const }
+  })
+}
+
+export default health

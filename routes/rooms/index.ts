@@ -1,0 +1,49 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { RoomRecord } from '../../plugins/room-store/store.ts'
+import { RoomNotFound } from '../../schemas/errors.ts'
+import create from './create.ts'
+import events from './events.ts'
+import health from './health.ts'
+import join from './join.ts'
+import leave from './leave.ts'
+import list from './list.ts'
+import participants from './participants.ts'
+import v1 from './v1/index.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The room that the path names; set on every route below `/rooms/:code`. */
+    room: RoomRecord
+  }
+}
+
+/** Before the body is read: who asks for a room that does not exist need not upload anything first. */
+async function findRoom(this: FastifyInstance, request: FastifyRequest): Promise<void> {
+  const room = await this.roomStore.findRoom((request.params as { code: string }).code)
+  if (room === undefined) throw new RoomNotFound()
+  request.room = room
+}
+
+const ofOneRoom: FastifyPluginAsync<RoomsOptions> = async (app, { inferenceBodyLimit }) => {
+  app.decorateRequest('room')
+  app.addHook('onRequest', findRoom)
+  await app.register(join)
+  await app.register(leave)
+  await app.register(health)
+  await app.register(participants)
+  await app.register(events)
+  await app.register(v1, { prefix: '/v1', bodyLimit: inferenceBodyLimit })
+}
+
+export interface RoomsOptions {
+  /** Bytes. @default 33554432 */
+  inferenceBodyLimit: number
+}
+
+const rooms: FastifyPluginAsync<RoomsOptions> = async (app, { inferenceBodyLimit }) => {
+  await app.register(create)
+  await app.register(list)
+  await app.register(ofOneRoom, { prefix: '/:code', inferenceBodyLimit })
+}
+
+export default rooms

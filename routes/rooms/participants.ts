@@ -1,0 +1,19 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { ErrorBody } from '../../schemas/errors.ts'
+import { Participant } from '../../schemas/participant.ts'
+import { RoomParams } from '../../schemas/room.ts'
+
+const schema = {
+  summary: 'List the participants in the order of joining',
+  params: RoomParams,
+  response: { 200: Type.Object({ participants: Type.Array(Participant) }), 404: ErrorBody },
+}
+
+const participants: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/participants', { schema }, async ({ room }) => {
+    const records = await app.roomStore.listParticipants(room.room.id)
+    return { participants: records.map(({ participant }) => participant) }
+  })
+}
+
+export default participants

@@ -1,0 +1,18 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { listModels, ModelList } from '../../../schemas/models.ts'
+import { RoomParams } from '../../../schemas/room.ts'
+
+const schema = {
+  summary: 'List what a request may name: models, then participants, then `*` for any (OpenAI)',
+  params: RoomParams,
+  response: { 200: ModelList },
+}
+
+const models: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/models', { schema }, async ({ room }) => {
+    const records = await app.roomStore.listParticipants(room.room.id)
+    return listModels(records.map(({ participant }) => participant))
+  })
+}
+
+export default models

@@ -1,0 +1,53 @@
+import createError from '@fastify/error'
+import { type Static, Type } from '@sinclair/typebox'
+
+/** What every failure of the hub's own API looks like. */
+export const ErrorBody = Type.Object({ error: Type.String() }, { description: 'One sentence that says what to do' })
+export type ErrorBody = Static<typeof ErrorBody>
+
+export const MissingFields = createError<[string]>('PTL_MISSING_FIELDS', '%s', 400)
+export const InvalidField = createError<[string]>('PTL_INVALID_FIELD', '%s', 400)
+export const InvalidJson = createError<[string]>('PTL_INVALID_JSON', 'The body is not valid JSON: %s', 400)
+export const InvalidEndpoint = createError<[string]>('PTL_INVALID_ENDPOINT', '%s', 400)
+
+export const RoomNotFound = createError('PTL_ROOM_NOT_FOUND', 'Room not found', 404)
+export const ParticipantNotFound = createError('PTL_PARTICIPANT_NOT_FOUND', 'Participant not found', 404)
+export const RouteNotFound = createError<[string]>('PTL_ROUTE_NOT_FOUND', 'Nothing is served at %s', 404)
+
+export const InvalidPassword = createError('PTL_INVALID_PASSWORD', 'Invalid password', 401)
+export const TokenRequired = createError(
+  'PTL_TOKEN_REQUIRED',
+  "This needs the participant's token, sent as `Authorization: Bearer <token>`",
+  401,
+)
+
+export const CodeTaken = createError<[string]>('PTL_CODE_TAKEN', 'The room code %s is in use', 409)
+export const ParticipantIdTaken = createError(
+  'PTL_PARTICIPANT_ID_TAKEN',
+  'This participant id is in use: choose another, or send the token that the first join returned',
+  409,
+)
+export const IdIsModel = createError<[string]>(
+  'PTL_ID_IS_MODEL',
+  'The id %s is the name of a model on offer in this room: choose another id',
+  409,
+)
+export const ModelIsId = createError<[string]>(
+  'PTL_MODEL_IS_ID',
+  "The model name %s is another participant's id in this room: offer it under another name",
+  409,
+)
+
+export const NoParticipant = createError('PTL_NO_PARTICIPANT', 'No available participant for the requested model', 404)
+export const ParticipantOffline = createError('PTL_PARTICIPANT_OFFLINE', 'Participant is offline', 503)
+export const ProxyFailed = createError<[string, { cause: unknown }?]>(
+  'PTL_PROXY_FAILED',
+  'Failed to proxy request: %s',
+  502,
+)
+export const LoopDetected = createError(
+  'PTL_LOOP_DETECTED',
+  'This request came from this hub: a participant of the room points back at it',
+  508,
+)
+export const HubClosing = createError('PTL_HUB_CLOSING', 'The hub is shutting down: try again in a moment', 503)

@@ -1,0 +1,56 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { Participant } from './participant.ts'
+import { Room } from './room.ts'
+
+const ParticipantGone = Type.Object({ participantId: Type.String(), reason: Type.Optional(Type.String()) })
+
+const Metrics = Type.Object({
+  ttftMs: Type.Number({ description: 'From the arrival of the request to the first byte of the answer' }),
+  durationMs: Type.Number(),
+  inputTokens: Type.Integer(),
+  outputTokens: Type.Integer(),
+  totalTokens: Type.Integer(),
+  tokensPerSecond: Type.Number({ description: 'Output tokens over the time of generation' }),
+  estimated: Type.Boolean({ description: 'True where the server told no usage and the hub counted' }),
+})
+export type Metrics = Static<typeof Metrics>
+
+/** The data of every event. No event carries a prompt or an answer. */
+export const EVENTS = {
+  connected: Type.Object({ clientId: Type.String({ description: 'UUID' }) }),
+  gap: Type.Object({ reason: Type.String({ description: 'Why what was missed cannot be replayed' }) }),
+  'room:created': Room,
+  'participant:joined': Participant,
+  'participant:online': Participant,
+  'participant:left': ParticipantGone,
+  'participant:offline': ParticipantGone,
+  'llm:request': Type.Object({
+    participantId: Type.String(),
+    model: Type.String({ description: 'What the client wrote' }),
+    requestId: Type.String(),
+    protocol: Type.String(),
+    stream: Type.Boolean(),
+    attempt: Type.Integer(),
+    queuedMs: Type.Number(),
+    reason: Type.String({ description: 'Why this participant was chosen' }),
+  }),
+  'llm:complete': Type.Object({
+    participantId: Type.String(),
+    model: Type.String(),
+    requestId: Type.String(),
+    protocol: Type.String(),
+    metrics: Metrics,
+  }),
+  'llm:error': Type.Object({
+    participantId: Type.String(),
+    error: Type.String(),
+    requestId: Type.String(),
+    protocol: Type.String(),
+    stage: Type.String({ description: 'connect, answer or stream: how far the request had come' }),
+    retrying: Type.Boolean(),
+  }),
+  'llm:cancelled': Type.Object({ participantId: Type.String(), requestId: Type.String(), durationMs: Type.Number() }),
+} as const satisfies Record<string, TSchema>
+
+export type EventType = keyof typeof EVENTS
+export type EventData<T extends EventType> = Static<(typeof EVENTS)[T]>

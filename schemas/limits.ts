@@ -1,0 +1,16 @@
+/**
+ * Bounds on what a field may hold, in characters unless the name says otherwise. They keep one member of a room from
+ * filling everybody's dashboards, logs and event history.
+ */
+export const LIMITS = {
+  name: 80,
+  nickname: 60,
+  participantId: 64,
+  model: 200,
+  endpoint: 2048,
+  /** argon2id reads any length; without a bound a password would be a way to spend the hub's CPU. */
+  password: 256,
+  hardwareName: 200,
+  stopSequence: 200,
+  stopSequences: 16,
+} as const

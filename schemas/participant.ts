@@ -1,0 +1,125 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { LIMITS } from './limits.ts'
+import { Absent, Text, withoutNulls } from './text.ts'
+
+/** Stands alone in a path and in a header, so neither escapes nor `.` and `..`. */
+export const ParticipantId = Type.String({
+  pattern: `^(?!\\.{1,2}$)[A-Za-z0-9._:-]{1,${LIMITS.participantId}}$`,
+  description: 'Chosen by the participant, unique in its room',
+  examples: ['alice-laptop'],
+  'x-expects': `1 to ${LIMITS.participantId} of A–Z a–z 0–9 . _ : - (and not . or ..)`,
+})
+
+export const ModelName = Text(LIMITS.model, "A model's name as the LLM server knows it")
+
+export const Specs = Type.Object(
+  {
+    gpu: Type.Optional(Type.String()),
+    cpu: Type.Optional(Type.String()),
+    vram: Type.Optional(Type.Number({ description: 'GB' })),
+    ram: Type.Optional(Type.Number({ description: 'GB' })),
+  },
+  { description: "The participant's machine" },
+)
+export type Specs = Static<typeof Specs>
+
+export const GenerationConfig = Type.Object(
+  {
+    temperature: Type.Optional(Type.Number()),
+    top_p: Type.Optional(Type.Number()),
+    max_tokens: Type.Optional(Type.Integer()),
+    stop: Type.Optional(Type.Array(Type.String())),
+    frequency_penalty: Type.Optional(Type.Number()),
+    presence_penalty: Type.Optional(Type.Number()),
+    seed: Type.Optional(Type.Integer()),
+  },
+  { description: 'Defaults, used where a request is silent' },
+)
+export type GenerationConfig = Static<typeof GenerationConfig>
+
+const HardwareName = Type.Union([Text(LIMITS.hardwareName, 'Name of the part'), Type.Literal('')], {
+  'x-expects': `a text of at most ${LIMITS.hardwareName} characters without control characters`,
+})
+const Gigabytes = Type.Number({ minimum: 0, description: 'GB' })
+
+/** Read leniently: nulls and unknown keys are dropped. */
+export const SpecsInput = Type.Object({
+  gpu: Absent(HardwareName),
+  cpu: Absent(HardwareName),
+  vram: Absent(Gigabytes),
+  ram: Absent(Gigabytes),
+})
+
+const StopSequence = Type.String({
+  maxLength: LIMITS.stopSequence,
+  'x-expects': `a string of at most ${LIMITS.stopSequence} characters`,
+})
+const StopInput = Type.Union([StopSequence, Type.Array(StopSequence, { maxItems: LIMITS.stopSequences })], {
+  'x-expects': `a string or a list of at most ${LIMITS.stopSequences}, each of at most ${LIMITS.stopSequence} characters`,
+})
+
+/** Read leniently: nulls and unknown keys are dropped, `stop` may be one string. */
+export const GenerationConfigInput = Type.Object({
+  temperature: Absent(Type.Number()),
+  top_p: Absent(Type.Number()),
+  max_tokens: Absent(Type.Integer()),
+  stop: Absent(StopInput),
+  frequency_penalty: Absent(Type.Number()),
+  presence_penalty: Absent(Type.Number()),
+  seed: Absent(Type.Integer()),
+})
+
+export const Status = Type.Union([Type.Literal('online'), Type.Literal('busy'), Type.Literal('offline')])
+export type Status = Static<typeof Status>
+
+/** A participant as everybody in the room sees it; no secret has a place in it. */
+export const Participant = Type.Object({
+  id: ParticipantId,
+  nickname: Type.String(),
+  model: Type.String(),
+  endpoint: Type.String({ description: "Base URL of the participant's LLM server, as it was given" }),
+  specs: Specs,
+  config: GenerationConfig,
+  status: Status,
+  joinedAt: Type.Integer({ description: 'ms since the epoch' }),
+  lastSeen: Type.Integer({ description: 'ms since the epoch' }),
+})
+export type Participant = Static<typeof Participant>
+
+const Endpoint = Type.String({
+  minLength: 1,
+  maxLength: LIMITS.endpoint,
+  description: 'Base URL of the LLM server; with or without a trailing `/v1`',
+  examples: ['http://192.168.1.20:11434'],
+  'x-expects': `an http or https URL of at most ${LIMITS.endpoint} characters`,
+})
+
+export const JoinBody = Type.Object(
+  {
+    id: ParticipantId,
+    nickname: Text(LIMITS.nickname, 'Shown to the room'),
+    model: ModelName,
+    endpoint: Endpoint,
+    password: Absent(Type.String({ maxLength: LIMITS.password })),
+    specs: Absent(SpecsInput),
+    config: Absent(GenerationConfigInput),
+    authHeaders: Type.Optional(
+      Type.Unknown({ description: 'Refused: credentials of a provider stay on the machine that owns them' }),
+    ),
+  },
+  { 'x-missing': 'Missing required fields: id, nickname, model, endpoint' },
+)
+export type JoinBody = Static<typeof JoinBody>
+
+export const HeartbeatBody = Type.Object({ id: Type.String() }, { 'x-missing': 'Participant ID is required' })
+
+export function readSpecs(input: Static<typeof SpecsInput> | null | undefined): Specs {
+  const { gpu, cpu, vram, ram } = input ?? {}
+  return withoutNulls({ gpu, cpu, vram, ram })
+}
+
+export function readConfig(input: Static<typeof GenerationConfigInput> | null | undefined): GenerationConfig {
+  const { temperature, top_p, max_tokens, stop, frequency_penalty, presence_penalty, seed } = input ?? {}
+  const stopList = typeof stop === 'string' ? [stop] : stop
+  return withoutNulls({ temperature, top_p, max_tokens, stop: stopList, frequency_penalty, presence_penalty, seed })
+}

@@ -1,0 +1,3 @@
+import { Type } from '@sinclair/typebox'
+
+export const Success = Type.Object({ success: Type.Literal(true) })

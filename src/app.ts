@@ -1,0 +1,100 @@
+import cors from '@fastify/cors'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
+import access from '../plugins/access/index.ts'
+import eventBus from '../plugins/event-bus/index.ts'
+import healthMonitor from '../plugins/health-monitor/index.ts'
+import ollamaProxy from '../plugins/ollama-proxy/index.ts'
+import roomStore from '../plugins/room-store/index.ts'
+import { replyWithError } from '../routes/error-reply.ts'
+import events from '../routes/events.ts'
+import health from '../routes/health.ts'
+import { readJsonBodies } from '../routes/json-body.ts'
+import rooms from '../routes/rooms/index.ts'
+import type { Clock } from '../schemas/clock.ts'
+import { RouteNotFound } from '../schemas/errors.ts'
+import { POTLUCK_HEADERS } from '../schemas/headers.ts'
+import { compileValidator } from '../schemas/validation.ts'
+import type { Config } from './config.ts'
+import { createRequestIds } from './request-ids.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    clock: Clock
+  }
+}
+
+export interface AppDependencies {
+  config: Config
+  clock: Clock
+  logger: FastifyBaseLogger
+}
+
+/** A path can hold no code longer than a request line, so every code of any length reaches its 404. */
+const MAX_PARAM_LENGTH = 16_384
+
+/** The whole application, one ordered list of registers: the same in tests and in production. */
+export async function buildApp({ config, clock, logger }: AppDependencies): Promise<FastifyInstance> {
+  const app = Fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: config.bodyLimit,
+    trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
+    genReqId: createRequestIds(),
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
+    frameworkErrors: (error, request, reply) => void replyWithError(error, request, reply),
+  })
+  app.setValidatorCompiler(compileValidator)
+  app.setErrorHandler((error: FastifyError, request, reply) => replyWithError(error, request, reply))
+  app.decorate('clock', clock)
+
+  await app.register(cors, {
+    methods: ['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'],
+    exposedHeaders: ['Retry-After', ...Object.values(POTLUCK_HEADERS)],
+    strictPreflight: false,
+    preflightContinue: true,
+  })
+  app.addHook('onRequest', answerPreflight)
+  app.addHook('onRequest', refuseUnknownRoute)
+  readJsonBodies(app)
+
+  await app.register(access, config)
+  await app.register(eventBus, { ...config, clock })
+  await app.register(roomStore)
+  await app.register(healthMonitor, { ...config, clock })
+  await app.register(ollamaProxy, { ...config, clock })
+
+  await app.register(health)
+  await app.register(events)
+  await app.register(rooms, { prefix: '/rooms', ...config })
+  return app
+}
+
+const ALLOWED_HEADERS = 'Content-Type, Authorization'
+
+/** Behind the CORS plugin, which has set the rest: always the two headers that every client sends, and what else is asked for. */
+function answerPreflight(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+  if (request.method !== 'OPTIONS') {
+    done()
+    return
+  }
+  const asked = request.headers['access-control-request-headers']
+  const allowed = asked === undefined ? ALLOWED_HEADERS : `${ALLOWED_HEADERS}, ${asked}`
+  reply.code(204).header('access-control-allow-headers', allowed).header('content-length', '0').send()
+}
+
+/** Before the body is read: nobody is going to look at it. */
+function refuseUnknownRoute(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+  done(request.is404 ? new RouteNotFound(`${request.method} ${pathOf(request)}`) : undefined)
+}
+
+/** Without the query: it is nobody's business in an error. */
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0]?.slice(0, 200) ?? ''
+}

@@ -1,0 +1,269 @@
+import { BlockList } from 'node:net'
+
+/** One setting: how it is read, what it may be, and what it is for. The README's table is made from these. */
+interface Setting<T> {
+  /** Name of the environment variable. */
+  readonly env: string
+  /** Name of the flag, without `--`. */
+  readonly flag: string
+  readonly default: T
+  /** What is allowed, as the end of "… must be". */
+  readonly allowed: string
+  readonly description: string
+  /** @returns undefined where the text is not allowed. */
+  read(text: string): T | undefined
+}
+
+type Named = Pick<Setting<unknown>, 'env' | 'description'>
+
+/** `POTLUCK_ROOM_TTL` → `room-ttl`. */
+function flagOf(env: string): string {
+  return env
+    .replace(/^POTLUCK_/, '')
+    .toLowerCase()
+    .replaceAll('_', '-')
+}
+
+function integer(named: Named, fallback: number, minimum: number, maximum: number): Setting<number> {
+  return {
+    ...named,
+    flag: flagOf(named.env),
+    default: fallback,
+    allowed: `a whole number from ${minimum} to ${maximum}`,
+    read(text) {
+      const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+      return value >= minimum && value <= maximum ? value : undefined
+    },
+  }
+}
+
+function oneOf<T extends string>(named: Named, fallback: T, values: readonly T[]): Setting<T> {
+  return {
+    ...named,
+    flag: flagOf(named.env),
+    default: fallback,
+    allowed: `one of ${values.join(', ')}`,
+    read: (text) => values.find((value) => value === text),
+  }
+}
+
+function boolean(named: Named, fallback: boolean, values: readonly boolean[] = [true, false]): Setting<boolean> {
+  return {
+    ...named,
+    flag: flagOf(named.env),
+    default: fallback,
+    allowed: values.join(' or '),
+    read: (text) => values.find((value) => String(value) === text),
+  }
+}
+
+function text(named: Named, fallback: string, pattern: RegExp, allowed: string): Setting<string> {
+  return {
+    ...named,
+    flag: flagOf(named.env),
+    default: fallback,
+    allowed,
+    read: (value) => (pattern.test(value) ? value : undefined),
+  }
+}
+
+function addresses(named: Named): Setting<readonly string[]> {
+  return {
+    ...named,
+    flag: flagOf(named.env),
+    default: [],
+    allowed: 'IP addresses or networks like 10.0.0.0/8, separated by commas',
+    read(value) {
+      const entries = value
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter((entry) => entry !== '')
+      return entries.every(isNetwork) ? entries : undefined
+    },
+  }
+}
+
+function isNetwork(entry: string): boolean {
+  const [address = '', prefix] = entry.split('/')
+  const family = address.includes(':') ? 'ipv6' : 'ipv4'
+  try {
+    const list = new BlockList()
+    if (prefix === undefined) list.addAddress(address, family)
+    else if (/^\d+$/.test(prefix)) list.addSubnet(address, Number(prefix), family)
+    else return false
+    return true
+  } catch {
+    return false
+  }
+}
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const MIB = 1024 * 1024
+
+/** In the order in which the README shows them. */
+export const SETTINGS = {
+  port: integer({ env: 'PORT', description: 'Port to listen on; 0 takes a free one' }, 3000, 0, 65_535),
+  host: text(
+    { env: 'HOST', description: 'Address to listen on' },
+    '0.0.0.0',
+    /^[\w.:-]{1,255}$/,
+    'an IP address or a host name',
+  ),
+  memory: boolean(
+    {
+      env: 'POTLUCK_MEMORY',
+      description: 'Nothing is kept on disk: a restart forgets all rooms (there is no durable store yet)',
+    },
+    true,
+    [true],
+  ),
+  logLevel: oneOf({ env: 'POTLUCK_LOG_LEVEL', description: 'What is logged' }, 'info', [
+    'trace',
+    'debug',
+    'info',
+    'warn',
+    'error',
+    'fatal',
+    'silent',
+  ]),
+  addressTrust: boolean(
+    {
+      env: 'POTLUCK_ADDRESS_TRUST',
+      description:
+        'Whether a client without a token may act for a participant that joined from the same address. Set it to false where many share one address (Docker Desktop)',
+    },
+    true,
+  ),
+  trustedProxies: addresses({
+    env: 'POTLUCK_TRUSTED_PROXIES',
+    description: 'Reverse proxies whose `X-Forwarded-For` is believed',
+  }),
+  bodyLimit: integer(
+    { env: 'POTLUCK_BODY_LIMIT', description: "Largest body of the hub's own API, bytes" },
+    64 * 1024,
+    1024,
+    64 * MIB,
+  ),
+  inferenceBodyLimit: integer(
+    { env: 'POTLUCK_INFERENCE_BODY_LIMIT', description: 'Largest body of an inference request, bytes' },
+    32 * MIB,
+    1024,
+    1024 * MIB,
+  ),
+  connectTimeoutMs: integer(
+    { env: 'POTLUCK_CONNECT_TIMEOUT_MS', description: 'How long a participant may take to accept a connection, ms' },
+    10_000,
+    100,
+    10 * MINUTE_MS,
+  ),
+  firstByteTimeoutMs: integer(
+    {
+      env: 'POTLUCK_FIRST_BYTE_TIMEOUT_MS',
+      description: 'How long a participant may take to begin its answer, ms; loading a large model takes minutes',
+    },
+    15 * MINUTE_MS,
+    100,
+    24 * HOUR_MS,
+  ),
+  idleTimeoutMs: integer(
+    { env: 'POTLUCK_IDLE_TIMEOUT_MS', description: 'Longest silence within an answer, ms' },
+    15 * MINUTE_MS,
+    100,
+    24 * HOUR_MS,
+  ),
+  offlineAfterMs: integer(
+    {
+      env: 'POTLUCK_OFFLINE_AFTER_MS',
+      description: 'Silence after which a participant is offline, ms: three heartbeats of 10 s',
+    },
+    30_000,
+    100,
+    24 * HOUR_MS,
+  ),
+  healthTickMs: integer(
+    { env: 'POTLUCK_HEALTH_TICK_MS', description: 'How often the hub looks who has gone silent, ms' },
+    1000,
+    10,
+    MINUTE_MS,
+  ),
+  eventHistory: integer(
+    {
+      env: 'POTLUCK_EVENT_HISTORY',
+      description: 'Events kept for replay, per room; a subscriber that falls further behind is cut off',
+    },
+    1000,
+    1,
+    100_000,
+  ),
+  eventKeepAliveMs: integer(
+    { env: 'POTLUCK_EVENT_KEEPALIVE_MS', description: 'A comment line to every subscriber each so many ms' },
+    15_000,
+    10,
+    10 * MINUTE_MS,
+  ),
+  eventStallMs: integer(
+    { env: 'POTLUCK_EVENT_STALL_MS', description: 'A subscriber that reads nothing for so long is cut off, ms' },
+    MINUTE_MS,
+    10,
+    24 * HOUR_MS,
+  ),
+  graceMs: integer(
+    { env: 'POTLUCK_GRACE_MS', description: 'How long running requests may go on when the hub shuts down, ms' },
+    30_000,
+    0,
+    HOUR_MS,
+  ),
+} as const
+
+export type SettingName = keyof typeof SETTINGS
+type ValueOf<S> = S extends Setting<infer T> ? T : never
+export type Config = { readonly [K in SettingName]: ValueOf<(typeof SETTINGS)[K]> }
+
+/** A setting has a value that is not allowed; the message names it, its value and what is allowed. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+export interface ConfigSources {
+  /** Values by their own names and types, checked like the others; they win over the rest. */
+  options?: Partial<Config>
+  /** Texts by flag name. */
+  flags?: Readonly<Record<string, string | undefined>>
+  env?: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * Options win over flags, flags over the environment, the environment over the defaults. An empty text counts as absent.
+ * @throws ConfigError
+ */
+export function readConfig({ options = {}, flags = {}, env = {} }: ConfigSources = {}): Config {
+  const entries = Object.entries(SETTINGS).map(([name, setting]) => {
+    const option = options[name as SettingName]
+    if (option !== undefined) return [name, checked(setting, name, String(option))]
+    const flag = flags[setting.flag]
+    if (flag !== undefined) return [name, checked(setting, `--${setting.flag}`, flag)]
+    const variable = env[setting.env]
+    if (variable !== undefined && variable !== '') return [name, checked(setting, setting.env, variable)]
+    return [name, setting.default]
+  })
+  return Object.freeze(Object.fromEntries(entries)) as Config
+}
+
+function checked(setting: Setting<unknown>, source: string, value: string): unknown {
+  const read = setting.read(value)
+  if (read === undefined) throw new ConfigError(`${source} is ${JSON.stringify(value)}, but must be ${setting.allowed}`)
+  return read
+}
+
+/** Read by other commands than `serve`; a shell that has them must still be able to start a hub. */
+const CLIENT_SIDE: ReadonlySet<string> = new Set(['POTLUCK_HUB'])
+
+/**
+ * Variables that look like settings and are none: a misspelt name would silently do nothing. Not an error, since
+ * orchestrators make up variables from a service's name (`POTLUCK_SERVICE_HOST`).
+ */
+export function unknownSettings(env: Readonly<Record<string, string | undefined>>): string[] {
+  const known = new Set<string>(Object.values(SETTINGS).map((setting) => setting.env))
+  return Object.keys(env).filter((name) => name.startsWith('POTLUCK_') && !known.has(name) && !CLIENT_SIDE.has(name))
+}

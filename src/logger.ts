@@ -1,0 +1,22 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { destination, type Logger, pino } from 'pino'
+import pretty from 'pino-pretty'
+import type { Config } from './config.ts'
+
+/** Bytes of log held back before they are written; an idle hub flushes each second. */
+const BUFFER_BYTES = 4096
+const FLUSH_MS = 1000
+
+export interface HubLogger {
+  logger: FastifyBaseLogger
+  /** Writes what is held back. */
+  flush(): void
+}
+
+/** One line of JSON an entry, written asynchronously; for a person at a terminal, colours and words. */
+export function createLogger({ logLevel }: Pick<Config, 'logLevel'>): HubLogger {
+  if (process.stdout.isTTY) return { logger: pino({ level: logLevel }, pretty({ ignore: 'pid,hostname' })), flush() {} }
+  const sink = destination({ fd: 1, sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_MS })
+  const logger: Logger = pino({ level: logLevel }, sink)
+  return { logger, flush: () => sink.flushSync() }
+}
