@@ -21,6 +21,23 @@ export const TokenRequired = createError(
   401,
 )
 
+export const HostTokenRequired = createError(
+  'PTL_HOST_TOKEN_REQUIRED',
+  'This needs the host token of the room, sent as `Authorization: Bearer <token>`',
+  401,
+)
+export const HostOnly = createError('PTL_HOST_ONLY', 'Only the host of the room may do this', 403)
+export const NotYourParticipant = createError(
+  'PTL_NOT_YOUR_PARTICIPANT',
+  'Only the participant itself may change this; the host of the room may only set `paused`',
+  403,
+)
+
+export const InvalidCursor = createError(
+  'PTL_INVALID_CURSOR',
+  'cursor is not one that this hub gave out: begin again without it',
+  400,
+)
 export const CodeTaken = createError<[string]>('PTL_CODE_TAKEN', 'The room code %s is in use', 409)
 export const ParticipantIdTaken = createError(
   'PTL_PARTICIPANT_ID_TAKEN',
@@ -40,6 +57,11 @@ export const ModelIsId = createError<[string]>(
 
 export const NoParticipant = createError('PTL_NO_PARTICIPANT', 'No available participant for the requested model', 404)
 export const ParticipantOffline = createError('PTL_PARTICIPANT_OFFLINE', 'Participant is offline', 503)
+export const ParticipantPaused = createError(
+  'PTL_PARTICIPANT_PAUSED',
+  'Everybody who offers the requested model has paused: try again later, or name another model',
+  503,
+)
 export const ProxyFailed = createError<[string, { cause: unknown }?]>(
   'PTL_PROXY_FAILED',
   'Failed to proxy request: %s',
@@ -51,3 +73,4 @@ export const LoopDetected = createError(
   508,
 )
 export const HubClosing = createError('PTL_HUB_CLOSING', 'The hub is shutting down: try again in a moment', 503)
+export const RoomClosed = createError('PTL_ROOM_CLOSED', 'The room was closed', 503)

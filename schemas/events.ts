@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { Participant } from './participant.ts'
-import { Room } from './room.ts'
+import { Room, RoomView } from './room.ts'
 
 const ParticipantGone = Type.Object({ participantId: Type.String(), reason: Type.Optional(Type.String()) })
 
@@ -20,7 +20,10 @@ export const EVENTS = {
   connected: Type.Object({ clientId: Type.String({ description: 'UUID' }) }),
   gap: Type.Object({ reason: Type.String({ description: 'Why what was missed cannot be replayed' }) }),
   'room:created': Room,
+  'room:updated': RoomView,
+  'room:closed': Type.Object({ roomId: Type.String(), code: Type.String() }),
   'participant:joined': Participant,
+  'participant:updated': Participant,
   'participant:online': Participant,
   'participant:left': ParticipantGone,
   'participant:offline': ParticipantGone,

@@ -7,6 +7,9 @@ export const LIMITS = {
   nickname: 60,
   participantId: 64,
   model: 200,
+  /** Of one participant. */
+  models: 256,
+  slots: 10_000,
   endpoint: 2048,
   /** argon2id reads any length; without a bound a password would be a way to spend the hub's CPU. */
   password: 256,

@@ -1,15 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox'
 import type { Participant } from './participant.ts'
 
-const IMPLIED_TAG = ':latest'
+export const IMPLIED_TAG = ':latest'
 
 /** Ollama's rule: a name without a tag means `:latest`. */
 export function withoutImpliedTag(name: string): string {
   return name.endsWith(IMPLIED_TAG) ? name.slice(0, -IMPLIED_TAG.length) : name
-}
-
-export function sameModel(left: string, right: string): boolean {
-  return left === right || withoutImpliedTag(left) === withoutImpliedTag(right)
 }
 
 const Model = Type.Object({
@@ -28,6 +24,7 @@ const Model = Type.Object({
   potluck: Type.Object({
     kind: Type.Union([Type.Literal('model'), Type.Literal('participant'), Type.Literal('any')]),
     participants: Type.Array(Type.String(), { description: 'Ids of those who serve it' }),
+    models: Type.Optional(Type.Array(Type.String(), { description: 'What a participant offers' })),
   }),
 })
 
@@ -37,13 +34,24 @@ export const ModelList = Type.Object({ object: Type.Literal('list'), data: Type.
 /** Each model on offer by name, then each participant that isn't away by its id, then `*`. */
 export function listModels(participants: readonly Participant[]): Static<typeof ModelList> {
   const present = participants.filter(({ status }) => status !== 'offline')
-  const byModel = Map.groupBy(present, ({ model }) => model)
-  const byName = Array.from(byModel, ([name, offering]) => byNameOf(name, offering))
+  const byName = Array.from(offeringByName(present), ([name, offering]) => byNameOf(name, offering))
   const any = present.length === 0 ? [] : [anyOf(present)]
   return { object: 'list', data: [...byName, ...present.map(byIdOf), ...any] }
 }
 
 const OWNER = 'potluck'
+
+function offeringByName(present: readonly Participant[]): Map<string, Participant[]> {
+  const byName = new Map<string, Participant[]>()
+  for (const participant of present) {
+    for (const model of participant.models) {
+      const offering = byName.get(model)
+      if (offering === undefined) byName.set(model, [participant])
+      else offering.push(participant)
+    }
+  }
+  return byName
+}
 
 /** They stand in the order of joining, so the first one was there first. */
 function seconds([first]: readonly Participant[]): number {
@@ -62,14 +70,14 @@ function byNameOf(name: string, offering: readonly Participant[]): Static<typeof
 }
 
 function byIdOf(participant: Participant): Static<typeof Model> {
-  const { id, nickname, model, endpoint } = participant
+  const { id, nickname, model, models, endpoint } = participant
   return {
     id,
     object: 'model',
     created: seconds([participant]),
     owned_by: nickname,
     gambiarra: { nickname, model, endpoint },
-    potluck: { kind: 'participant', participants: [id] },
+    potluck: { kind: 'participant', participants: [id], models },
   }
 }
 

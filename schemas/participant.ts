@@ -76,15 +76,28 @@ export type Status = Static<typeof Status>
 export const Participant = Type.Object({
   id: ParticipantId,
   nickname: Type.String(),
-  model: Type.String(),
+  model: Type.String({ description: 'The first of `models`' }),
+  models: Type.Array(Type.String()),
   endpoint: Type.String({ description: "Base URL of the participant's LLM server, as it was given" }),
   specs: Specs,
   config: GenerationConfig,
   status: Status,
+  paused: Type.Optional(
+    Type.Boolean({ description: 'True while its owner lets nothing new in; `status` is then busy' }),
+  ),
+  offlineReason: Type.Optional(Type.String({ description: 'What the last probe found, while it is offline' })),
+  slots: Type.Optional(Type.Integer({ description: 'Requests it serves at once, where that is known' })),
   joinedAt: Type.Integer({ description: 'ms since the epoch' }),
   lastSeen: Type.Integer({ description: 'ms since the epoch' }),
 })
 export type Participant = Static<typeof Participant>
+
+export const OneParticipant = Type.Object({ participant: Participant })
+
+export const ParticipantParams = Type.Object({
+  code: Type.String({ description: 'Room code, in any case', examples: ['K7QX2M'] }),
+  id: Type.String({ description: "The participant's id", examples: ['alice-laptop'] }),
+})
 
 const Endpoint = Type.String({
   minLength: 1,
@@ -94,22 +107,58 @@ const Endpoint = Type.String({
   'x-expects': `an http or https URL of at most ${LIMITS.endpoint} characters`,
 })
 
+const ModelNames = Type.Array(ModelName, {
+  minItems: 1,
+  maxItems: LIMITS.models,
+  description: 'All that it offers; the first one is `model`',
+  'x-expects': `a list of 1 to ${LIMITS.models} model names`,
+})
+
+const Slots = Type.Integer({ minimum: 1, maximum: LIMITS.slots, description: 'How many requests it serves at once' })
+
+const Liveness = Type.Union([Type.Literal('heartbeat'), Type.Literal('probe')], {
+  description: 'Whether the participant sends heartbeats (the default) or the hub asks its endpoint',
+  'x-expects': '"heartbeat" or "probe"',
+})
+export type Liveness = Static<typeof Liveness>
+
+/** Empty is as good as absent, as in the base contract. */
+const OptionalModelName = Type.Union([ModelName, Type.Literal('')], { 'x-expects': ModelName['x-expects'] })
+
+/** The base contract's own words; `models` may stand in for `model`. */
+export const JOIN_MISSING = 'Missing required fields: id, nickname, model, endpoint'
+
 export const JoinBody = Type.Object(
   {
     id: ParticipantId,
     nickname: Text(LIMITS.nickname, 'Shown to the room'),
-    model: ModelName,
+    model: Absent(OptionalModelName),
+    models: Absent(ModelNames),
     endpoint: Endpoint,
     password: Absent(Type.String({ maxLength: LIMITS.password })),
     specs: Absent(SpecsInput),
     config: Absent(GenerationConfigInput),
+    slots: Absent(Slots),
+    liveness: Absent(Liveness),
     authHeaders: Type.Optional(
       Type.Unknown({ description: 'Refused: credentials of a provider stay on the machine that owns them' }),
     ),
   },
-  { 'x-missing': 'Missing required fields: id, nickname, model, endpoint' },
+  { 'x-missing': JOIN_MISSING },
 )
 export type JoinBody = Static<typeof JoinBody>
+
+export const ParticipantPatch = Type.Object(
+  {
+    models: Type.Optional(ModelNames),
+    config: Absent(GenerationConfigInput),
+    specs: Absent(SpecsInput),
+    slots: Type.Optional(Slots),
+    paused: Type.Optional(Type.Boolean({ description: 'true: what runs is finished, nothing new comes' })),
+  },
+  { additionalProperties: false },
+)
+export type ParticipantPatch = Static<typeof ParticipantPatch>
 
 export const HeartbeatBody = Type.Object({ id: Type.String() }, { 'x-missing': 'Participant ID is required' })
 
@@ -122,4 +171,10 @@ export function readConfig(input: Static<typeof GenerationConfigInput> | null | 
   const { temperature, top_p, max_tokens, stop, frequency_penalty, presence_penalty, seed } = input ?? {}
   const stopList = typeof stop === 'string' ? [stop] : stop
   return withoutNulls({ temperature, top_p, max_tokens, stop: stopList, frequency_penalty, presence_penalty, seed })
+}
+
+/** `model` first, then the rest of `models`, each once. */
+export function readModels({ model, models }: { model?: string | null; models?: readonly string[] | null }): string[] {
+  const first = model === undefined || model === null || model.trim() === '' ? [] : [model]
+  return [...new Set([...first, ...(models ?? [])])]
 }

@@ -21,12 +21,57 @@ export type Room = Static<typeof Room>
 export const ListedRoom = Type.Composite([Room, Type.Object({ participantCount: Type.Integer() })])
 export type ListedRoom = Static<typeof ListedRoom>
 
+/** A room as who asks for it by its code sees it. */
+export const RoomView = Type.Composite([
+  ListedRoom,
+  Type.Object({
+    protected: Type.Boolean({ description: 'It has a password' }),
+    listed: Type.Boolean({ description: 'false: found by its code alone' }),
+  }),
+])
+export type RoomView = Static<typeof RoomView>
+
+export const OneRoom = Type.Object({ room: RoomView })
+
+const CustomCode = Type.String({
+  pattern: '^[A-Za-z0-9]{4,12}$',
+  description: 'Kept in upper case; a room with a code of its own choice does not expire',
+  'x-expects': '4 to 12 of A–Z and 0–9',
+})
+
+const Password = Type.String({ maxLength: LIMITS.password, description: 'null or empty: none' })
+
 export const CreateRoomBody = Type.Object(
   {
     name: Text(LIMITS.name, 'Shown to everybody'),
-    password: Absent(Type.String({ maxLength: LIMITS.password, description: 'null or empty: none' })),
+    password: Absent(Password),
+    code: Absent(CustomCode),
+    listed: Absent(Type.Boolean({ description: 'false: found by its code alone, never announced' })),
     defaults: Absent(GenerationConfigInput),
   },
   { 'x-missing': 'Name is required' },
 )
 export type CreateRoomBody = Static<typeof CreateRoomBody>
+
+export const RoomPatch = Type.Object(
+  {
+    name: Type.Optional(Text(LIMITS.name, 'Shown to everybody')),
+    password: Absent(Password),
+    listed: Type.Optional(Type.Boolean()),
+    defaults: Absent(GenerationConfigInput),
+  },
+  { additionalProperties: false },
+)
+export type RoomPatch = Static<typeof RoomPatch>
+
+export const MAX_PAGE = 1000
+
+export const RoomsQuery = Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PAGE, description: 'Rooms a page; absent: all' })),
+  cursor: Type.Optional(Type.String({ description: 'From the page before' })),
+})
+
+export const RoomsPage = Type.Object({
+  rooms: Type.Array(ListedRoom),
+  cursor: Type.Optional(Type.String({ description: 'Of the next page; absent on the last one' })),
+})

@@ -64,11 +64,11 @@ export async function buildApp({ config, clock, logger }: AppDependencies): Prom
   app.addHook('onRequest', refuseUnknownRoute)
   readJsonBodies(app)
 
-  await app.register(access, config)
   await app.register(eventBus, { ...config, clock })
   await app.register(roomStore)
-  await app.register(healthMonitor, { ...config, clock })
+  await app.register(access, config)
   await app.register(ollamaProxy, { ...config, clock })
+  await app.register(healthMonitor, { ...config, clock })
 
   await app.register(health)
   await app.register(events)

@@ -7,6 +7,8 @@ interface Setting<T> {
   /** Name of the flag, without `--`. */
   readonly flag: string
   readonly default: T
+  /** The default as a person writes it, where that differs. */
+  readonly shownDefault?: string
   /** What is allowed, as the end of "… must be". */
   readonly allowed: string
   readonly description: string
@@ -64,6 +66,24 @@ function text(named: Named, fallback: string, pattern: RegExp, allowed: string):
     default: fallback,
     allowed,
     read: (value) => (pattern.test(value) ? value : undefined),
+  }
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** @param fallback like `7d` */
+function duration(named: Named, fallback: string): Setting<number> {
+  const read = (value: string): number | undefined => {
+    const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(value) ?? /^(\d{1,13})()$/.exec(value) ?? []
+    return count === undefined ? undefined : Math.max(1, Number(count) * (UNITS_MS[unit ?? ''] ?? 1))
+  }
+  return {
+    ...named,
+    flag: flagOf(named.env),
+    default: read(fallback) as number,
+    shownDefault: fallback,
+    allowed: 'a time like 90s, 30m, 12h or 7d (or a whole number of ms)',
+    read,
   }
 }
 
@@ -184,6 +204,38 @@ export const SETTINGS = {
   healthTickMs: integer(
     { env: 'POTLUCK_HEALTH_TICK_MS', description: 'How often the hub looks who has gone silent, ms' },
     1000,
+    10,
+    MINUTE_MS,
+  ),
+  participantTtlMs: duration(
+    { env: 'POTLUCK_PARTICIPANT_TTL', description: 'How long a participant may be offline before it is removed' },
+    '24h',
+  ),
+  roomTtlMs: duration(
+    {
+      env: 'POTLUCK_ROOM_TTL',
+      description: 'A room without participants and requests for so long is closed; never one with a custom code',
+    },
+    '7d',
+  ),
+  probeIntervalMs: integer(
+    {
+      env: 'POTLUCK_PROBE_INTERVAL_MS',
+      description: 'Between two probes of a participant with `liveness: "probe"`, ms',
+    },
+    10_000,
+    10,
+    HOUR_MS,
+  ),
+  probeMaxIntervalMs: integer(
+    { env: 'POTLUCK_PROBE_MAX_INTERVAL_MS', description: 'The pause doubles with each failed probe, up to this, ms' },
+    MINUTE_MS,
+    10,
+    HOUR_MS,
+  ),
+  probeTimeoutMs: integer(
+    { env: 'POTLUCK_PROBE_TIMEOUT_MS', description: 'How long a participant may take to answer a probe, ms' },
+    5000,
     10,
     MINUTE_MS,
   ),

@@ -2,9 +2,17 @@ import { BlockList } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Claim, Owner } from '../room-store/store.ts'
+import {
+  HostOnly,
+  HostTokenRequired,
+  InvalidPassword,
+  NotYourParticipant,
+  TokenRequired,
+} from '../../schemas/errors.ts'
+import { sameHash } from '../../schemas/hashes.ts'
+import type { Claim, Owner, ParticipantRecord, RoomRecord } from '../room-store/store.ts'
 import { bareHost, type HubAddresses, type ParsedEndpoint, parseEndpoint } from './endpoints.ts'
-import { createPasswords, type Passwords } from './passwords.ts'
+import { createPasswords } from './passwords.ts'
 import { bearerToken, hashToken, type MintedToken, mintToken } from './tokens.ts'
 
 declare module 'fastify' {
@@ -21,12 +29,22 @@ export interface AccessOptions {
 }
 
 export interface Access {
-  passwords: Passwords
+  /** @returns null for no password: absent, `null` or empty */
+  hashPassword(password: string | null | undefined): Promise<string | null>
+  /** @throws PTL_INVALID_PASSWORD */
+  checkPassword(room: RoomRecord, password: string | null | undefined): Promise<void>
   mintToken(): MintedToken
   /** Who the sender of this request claims to be. */
   claimOf(request: FastifyRequest): Claim
   /** The bearer token that came with the request. */
   tokenOf(request: FastifyRequest): string | undefined
+  /** @throws PTL_HOST_TOKEN_REQUIRED, or PTL_HOST_ONLY for a participant of the room */
+  requireHost(request: FastifyRequest): Promise<void>
+  /**
+   * May the sender change this participant? Itself everything; the host what `hostMay` says.
+   * @throws PTL_TOKEN_REQUIRED, PTL_NOT_YOUR_PARTICIPANT
+   */
+  requireSelf(request: FastifyRequest, record: ParticipantRecord, hostMay: boolean): Promise<void>
   /** Makes the sender of this request the owner of what it creates. */
   newOwner(request: FastifyRequest): { owner: Owner; token: string }
   /** @throws PTL_INVALID_ENDPOINT */
@@ -40,18 +58,42 @@ export default fp<AccessOptions>(
       const address = unmapped(request.ip)
       return addressTrust && !isListed(proxies, address) ? address : undefined
     }
+    const holdsTokenIn = async ({ room }: FastifyRequest, tokenHash: string): Promise<boolean> => {
+      const records = await app.roomStore.listParticipants(room.room.id)
+      return records.some(({ owner }) => sameHash(owner.tokenHash, tokenHash))
+    }
+    const passwords = createPasswords()
     const access: Access = {
-      passwords: createPasswords(),
+      hashPassword: async (password) => (isGiven(password) ? passwords.hash(password) : null),
+      async checkPassword({ passwordHash }, password) {
+        if (passwordHash === undefined) return
+        if (!isGiven(password) || !(await passwords.verify(password, passwordHash))) throw new InvalidPassword()
+      },
       mintToken,
       claimOf(request) {
-        const token = bearerToken(request.headers.authorization)
+        const tokenHash = tokenHashOf(request)
         const address = addressOf(request)
         return {
-          ...(token === undefined ? {} : { tokenHash: hashToken(token) }),
+          ...(tokenHash === undefined ? {} : { tokenHash }),
           ...(address === undefined ? {} : { address }),
         }
       },
       tokenOf: (request) => bearerToken(request.headers.authorization),
+      async requireHost(request) {
+        const tokenHash = tokenHashOf(request)
+        if (tokenHash !== undefined && sameHash(request.room.hostTokenHash, tokenHash)) return
+        if (tokenHash !== undefined && (await holdsTokenIn(request, tokenHash))) throw new HostOnly()
+        throw new HostTokenRequired()
+      },
+      async requireSelf(request, record, hostMay) {
+        const tokenHash = tokenHashOf(request)
+        if (tokenHash === undefined) throw new TokenRequired()
+        if (sameHash(record.owner.tokenHash, tokenHash)) return
+        const isHost = sameHash(request.room.hostTokenHash, tokenHash)
+        if (isHost && hostMay) return
+        if (isHost || (await holdsTokenIn(request, tokenHash))) throw new NotYourParticipant()
+        throw new TokenRequired()
+      },
       newOwner(request) {
         const { token, hash } = mintToken()
         const address = addressOf(request)
@@ -61,8 +103,17 @@ export default fp<AccessOptions>(
     }
     app.decorate('access', access)
   },
-  { name: 'access' },
+  { name: 'access', dependencies: ['room-store'] },
 )
+
+function isGiven(password: string | null | undefined): password is string {
+  return password !== undefined && password !== null && password !== ''
+}
+
+function tokenHashOf({ headers }: FastifyRequest): string | undefined {
+  const token = bearerToken(headers.authorization)
+  return token === undefined ? undefined : hashToken(token)
+}
 
 /** IPv4-mapped IPv6 (`::ffff:192.168.1.20`) is the same machine as its IPv4 address. */
 function unmapped(address: string): string {

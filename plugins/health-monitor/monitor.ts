@@ -1,43 +1,71 @@
 import type { Clock } from '../../schemas/clock.ts'
-
-/** What the monitor needs of the room store. */
-export interface LivenessStore {
-  takeSilent(now: number, timeoutMs: number): Promise<readonly unknown[]>
-}
+import type { RoomStore } from '../room-store/store.ts'
 
 export interface HealthMonitorOptions {
-  store: LivenessStore
-  clock: Clock
+  store: Pick<RoomStore, 'takeSilent' | 'takeExpired' | 'takeIdleRooms'>
+  clock: Pick<Clock, 'now'>
   /** Silence after which a participant is offline: three missed heartbeats of 10 s. */
   timeoutMs: number
   /** Time between two looks. */
   tickMs: number
+  /** How long a participant may be offline before it is removed. */
+  participantTtlMs: number
+  /** How long a room may have neither participants nor visits before it is closed. */
+  roomTtlMs: number
 }
 
-/** Ticks that came late or early by more than this say that the clock was set or that the hub itself slept. */
+/** What one look changed. */
+export interface Swept {
+  offline: number
+  expired: number
+  closed: number
+}
+
+/** A tick that comes later or earlier by more than this says that the clock was set, or that the hub itself slept. */
 const LATE_TICKS = 5
+
+/** Nobody is judged by a clock that jumped: each limit begins anew. */
+class Grace {
+  #until = Number.NEGATIVE_INFINITY
+
+  begin(now: number, ms: number): void {
+    this.#until = now + ms
+  }
+
+  /** A clock that was set back leaves an end in the far future, so what is further off than `ms` counts as over. */
+  isOver(now: number, ms: number): boolean {
+    return now >= this.#until || this.#until - now > ms
+  }
+}
 
 export type HealthMonitor = ReturnType<typeof createHealthMonitor>
 
-/** Marks silent participants as offline, once per change. */
-export function createHealthMonitor({ store, clock, timeoutMs, tickMs }: HealthMonitorOptions) {
+/** Marks silent participants as offline, once per change; removes those who stay away, and rooms that nobody uses. */
+export function createHealthMonitor(options: HealthMonitorOptions) {
+  const { store, clock, timeoutMs, tickMs, participantTtlMs, roomTtlMs } = options
+  const silence = new Grace()
+  const absence = new Grace()
+  const idleness = new Grace()
   let expectedAt = clock.now()
-  let graceUntil = Number.NEGATIVE_INFINITY
 
-  /** After a jump nobody has had a chance to be heard, so nobody is judged until everybody has had it. */
   function noticeJump(now: number): void {
-    if (Math.abs(now - expectedAt) > LATE_TICKS * tickMs) graceUntil = now + timeoutMs
+    const isJump = Math.abs(now - expectedAt) > LATE_TICKS * tickMs
     expectedAt = now + tickMs
+    if (!isJump) return
+    silence.begin(now, timeoutMs)
+    absence.begin(now, participantTtlMs)
+    idleness.begin(now, roomTtlMs)
   }
 
   return {
-    /** One look; `start` calls it on a timer. @returns how many went offline. */
-    async tick(): Promise<number> {
+    /** One look; the plugin calls it on a timer. */
+    async tick(): Promise<Swept> {
       const now = clock.now()
       noticeJump(now)
-      if (now < graceUntil && graceUntil - now <= timeoutMs) return 0
-      const silent = await store.takeSilent(now, timeoutMs)
-      return silent.length
+      const silent = silence.isOver(now, timeoutMs) ? await store.takeSilent(now, timeoutMs) : []
+      const expired = absence.isOver(now, participantTtlMs) ? await store.takeExpired(now, participantTtlMs) : []
+      const closed = idleness.isOver(now, roomTtlMs) ? await store.takeIdleRooms(now, roomTtlMs) : []
+      return { offline: silent.length, expired: expired.length, closed: closed.length }
     },
   }
 }

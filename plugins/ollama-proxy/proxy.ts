@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../../schemas/clock.ts'
-import { HubClosing, InvalidField, LoopDetected, ProxyFailed } from '../../schemas/errors.ts'
+import { HubClosing, InvalidField, LoopDetected, ProxyFailed, RoomClosed } from '../../schemas/errors.ts'
 import { POTLUCK_HEADERS } from '../../schemas/headers.ts'
 import { LIMITS } from '../../schemas/limits.ts'
 import type { EventBus } from '../event-bus/bus.ts'
@@ -29,6 +29,8 @@ export interface ProxyOptions {
   dispatcherFor(record: ParticipantRecord): Dispatcher
   clock: Clock
   timeouts: ProxyTimeouts
+  /** How long requests may go on when their room is closed or the hub shuts down. */
+  graceMs: number
   /** Names this hub in `via`; unique among hubs. */
   hubId: string
 }
@@ -61,9 +63,10 @@ interface Reading {
 }
 
 /** Brings inference requests to a participant and the answer back, byte for byte. */
-export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, hubId }: ProxyOptions) {
+export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, graceMs, hubId }: ProxyOptions) {
   const balancer = createBalancer()
-  const inFlight = new Set<Forward>()
+  /** With the id of the room. */
+  const inFlight = new Map<Forward, string>()
   const via = `1.1 ${hubId}`
   let isClosing = false
 
@@ -98,6 +101,14 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, hub
       const stage = outcome.kind === 'failed' ? outcome.stage : 'answer'
       events.publishToRoom(roomId, 'llm:error', { ...about, error: outcome.reason, stage, retrying: false })
     }
+  }
+
+  async function endAfterGrace(forwards: readonly Forward[], reason: Error): Promise<void> {
+    const timer = setTimeout(() => {
+      for (const forward of forwards) forward.abort(reason)
+    }, graceMs)
+    await Promise.all(forwards.map((forward) => forward.outcome))
+    clearTimeout(timer)
   }
 
   function dispatch(request: ForwardRequest, reading: Reading, choice: Choice, startedAt: number): Forward {
@@ -140,7 +151,7 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, hub
       announceStart(request, reading, choice)
       const { record } = choice.candidate
       const forward = dispatch(request, reading, choice, startedAt)
-      inFlight.add(forward)
+      inFlight.set(forward, request.room.room.id)
       const outcome = await forward.outcome
       inFlight.delete(forward)
       choice.release()
@@ -154,16 +165,16 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, hub
       return inFlight.size
     },
 
-    /** Takes nothing new, waits for what runs, and after `graceMs` ends what is left with an error that says so. */
-    async drain(graceMs: number): Promise<void> {
+    /** The room is closed: what runs may finish, and after the grace period ends with an error that says so. */
+    endRoom(roomId: string): void {
+      const ofRoom = [...inFlight].filter(([, id]) => id === roomId).map(([forward]) => forward)
+      endAfterGrace(ofRoom, new RoomClosed())
+    },
+
+    /** Takes nothing new, lets what runs finish, and after the grace period ends what is left with an error that says so. */
+    async drain(): Promise<void> {
       isClosing = true
-      const ended = Promise.all([...inFlight].map((forward) => forward.outcome))
-      const grace = Promise.withResolvers<void>()
-      const timer = setTimeout(grace.resolve, graceMs)
-      await Promise.race([ended, grace.promise])
-      clearTimeout(timer)
-      for (const forward of inFlight) forward.abort(new HubClosing())
-      await ended
+      await endAfterGrace([...inFlight.keys()], new HubClosing())
     },
   }
 }
@@ -210,7 +221,7 @@ function nameOf({ participant }: ParticipantRecord): string {
 }
 
 function failure(record: ParticipantRecord, { reason, error }: { reason: string; error: Error }): Error {
-  if (error instanceof HubClosing) return error
+  if (error instanceof HubClosing || error instanceof RoomClosed) return error
   return new ProxyFailed(`${nameOf(record)}: ${reason}`, { cause: error })
 }
 

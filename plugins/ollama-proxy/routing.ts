@@ -1,4 +1,4 @@
-import { NoParticipant, ParticipantOffline } from '../../schemas/errors.ts'
+import { NoParticipant, ParticipantOffline, ParticipantPaused } from '../../schemas/errors.ts'
 import { withoutImpliedTag } from '../../schemas/models.ts'
 import type { ParticipantRecord } from '../room-store/store.ts'
 
@@ -14,30 +14,38 @@ const MODEL_PREFIX = 'model:'
 /**
  * Who could answer a request for `model`: `*`, `any` or nothing → anybody; `model:<name>` → who offers that model;
  * otherwise a model's exact name, then with Ollama's implied `:latest`, then a participant's id.
- * @throws PTL_NO_PARTICIPANT, or PTL_PARTICIPANT_OFFLINE where all who could are away
+ * @throws PTL_NO_PARTICIPANT, or PTL_PARTICIPANT_OFFLINE where all who could are away, or
+ * PTL_PARTICIPANT_PAUSED where those who are not have paused
  */
 export function findCandidates(model: string, records: readonly ParticipantRecord[]): Candidate[] {
   const matching = matches(model, records)
   if (matching.length === 0) throw new NoParticipant()
-  const present = matching.filter(isPresent)
+  const present = matching.filter(({ record }) => record.participant.status !== 'offline')
   if (present.length === 0) throw ANY.has(model) ? new NoParticipant() : new ParticipantOffline()
-  return present.map((record) => ({ record, model: record.participant.model }))
+  const able = present.filter(({ record }) => record.participant.paused !== true)
+  if (able.length === 0) throw new ParticipantPaused()
+  return able
 }
 
-export function isPresent({ participant }: ParticipantRecord): boolean {
-  return participant.status !== 'offline'
-}
-
-function matches(model: string, records: readonly ParticipantRecord[]): readonly ParticipantRecord[] {
-  if (ANY.has(model)) return records
+function matches(model: string, records: readonly ParticipantRecord[]): Candidate[] {
+  if (ANY.has(model)) return records.map(withFirstModel)
   if (model.startsWith(MODEL_PREFIX)) return offering(model.slice(MODEL_PREFIX.length), records)
   const byModel = offering(model, records)
-  return byModel.length > 0 ? byModel : records.filter(({ participant }) => participant.id === model)
+  return byModel.length > 0
+    ? byModel
+    : records.filter(({ participant }) => participant.id === model).map(withFirstModel)
 }
 
-function offering(name: string, records: readonly ParticipantRecord[]): readonly ParticipantRecord[] {
-  const exact = records.filter(({ participant }) => participant.model === name)
-  if (exact.length > 0) return exact
+function withFirstModel(record: ParticipantRecord): Candidate {
+  return { record, model: record.participant.model }
+}
+
+function offering(name: string, records: readonly ParticipantRecord[]): Candidate[] {
+  const exact = records.filter(({ participant }) => participant.models.includes(name))
+  if (exact.length > 0) return exact.map((record) => ({ record, model: name }))
   const bare = withoutImpliedTag(name)
-  return records.filter(({ participant }) => withoutImpliedTag(participant.model) === bare)
+  return records.flatMap((record) => {
+    const model = record.participant.models.find((offered) => withoutImpliedTag(offered) === bare)
+    return model === undefined ? [] : [{ record, model }]
+  })
 }

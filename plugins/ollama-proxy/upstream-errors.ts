@@ -20,6 +20,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
 export function reasonOf(error: Error): string {
   if (error instanceof RefusedAnswer) return error.message
   const code = codeOf(error)
+  if (error.name === 'TimeoutError') return 'No answer in time'
   if (code === undefined) return 'The connection failed'
   if (code.startsWith('HPE_')) return 'The answer is not HTTP'
   return REASONS.get(code) ?? `The connection failed (${code})`

@@ -1,34 +1,118 @@
 import type { EventBus } from '../event-bus/bus.ts'
-import type { RoomStore } from './store.ts'
+import { createCoalescer } from './coalesce.ts'
+import { keyOf } from './records.ts'
+import type { ParticipantRecord, RoomRecord, RoomStore } from './store.ts'
 
-type Publisher = Pick<EventBus, 'publishToHub' | 'publishToRoom'>
+type Publisher = Pick<EventBus, 'publishToHub' | 'publishToRoom' | 'endRoom'>
 
 /**
  * A store whose writes announce themselves: the one place where rooms and participants become events, whoever wrote
  * (a route, the health monitor, a tunnel). What was written is announced once, by the hub that wrote it.
  */
 export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
+  const roomChanges = createCoalescer((roomId) => void tellRoom(roomId))
+  /** Whom a change of a participant is about, by the key that coalesces it. */
+  const changed = new Map<string, ParticipantRecord>()
+  const participantChanges = createCoalescer(tellParticipant)
+
+  async function tellRoom(roomId: string): Promise<void> {
+    // The room may have closed meanwhile; then there is nothing to tell.
+    const view = await store.viewRoom(roomId).catch(() => undefined)
+    if (view !== undefined) events.publishToRoom(roomId, 'room:updated', view, { feed: view.listed })
+  }
+
+  function tellParticipant(key: string): void {
+    const record = changed.get(key)
+    changed.delete(key)
+    if (record !== undefined) events.publishToRoom(record.roomId, 'participant:updated', record.participant)
+  }
+
+  function tellChange(record: ParticipantRecord): void {
+    changed.set(record.key, record)
+    participantChanges.touch(record.key)
+  }
+
+  function forgetChange(key: string): void {
+    participantChanges.drop(key)
+    changed.delete(key)
+  }
+
+  function tellGone({ roomId, key, participant }: ParticipantRecord, reason?: string): void {
+    forgetChange(key)
+    events.publishToRoom(roomId, 'participant:left', {
+      participantId: participant.id,
+      ...(reason === undefined ? {} : { reason }),
+    })
+    roomChanges.touch(roomId)
+  }
+
+  function tellOffline({ roomId, participant }: ParticipantRecord): void {
+    const { id: participantId, offlineReason: reason } = participant
+    events.publishToRoom(roomId, 'participant:offline', { participantId, ...(reason === undefined ? {} : { reason }) })
+  }
+
+  function tellClosed({ room, listed }: RoomRecord): void {
+    roomChanges.drop(room.id)
+    events.publishToRoom(room.id, 'room:closed', { roomId: room.id, code: room.code }, { feed: listed })
+    events.endRoom(room.id, 'the room is closed')
+  }
+
   return {
     findRoom: (code) => store.findRoom(code),
-    listRooms: () => store.listRooms(),
+    visitRoom: (code, at) => store.visitRoom(code, at),
+    viewRoom: (roomId) => store.viewRoom(roomId),
+    listRooms: (page) => store.listRooms(page),
     listParticipants: (roomId) => store.listParticipants(roomId),
-    close: () => store.close(),
+    getParticipant: (roomId, id) => store.getParticipant(roomId, id),
+    takeDueProbes: (now, leaseMs, limit) => store.takeDueProbes(now, leaseMs, limit),
 
     async createRoom(room) {
       const record = await store.createRoom(room)
-      events.publishToHub('room:created', record.room)
+      if (record.listed) events.publishToHub('room:created', record.room)
+      return record
+    },
+
+    async updateRoom(roomId, change) {
+      const { record, before } = await store.updateRoom(roomId, change)
+      if (record.listed && !before.listed) events.publishToHub('room:created', record.room)
+      if (before.listed && !record.listed) {
+        // The last that the feed hears of it: whoever lists rooms can take it off.
+        events.publishToRoom(roomId, 'room:updated', await store.viewRoom(roomId), { feed: true })
+      } else {
+        roomChanges.touch(roomId)
+      }
+      return { record, before }
+    },
+
+    async closeRoom(roomId) {
+      const record = await store.closeRoom(roomId)
+      tellClosed(record)
       return record
     },
 
     async join(roomId, entry, claim) {
       const record = await store.join(roomId, entry, claim)
+      forgetChange(keyOf(roomId, entry.participant.id))
       events.publishToRoom(roomId, 'participant:joined', record.participant)
+      roomChanges.touch(roomId)
+      return record
+    },
+
+    async updateParticipant(roomId, id, change) {
+      const record = await store.updateParticipant(roomId, id, change)
+      tellChange(record)
       return record
     },
 
     async leave(roomId, id, claim) {
       const record = await store.leave(roomId, id, claim)
-      events.publishToRoom(roomId, 'participant:left', { participantId: id })
+      tellGone(record)
+      return record
+    },
+
+    async removeParticipant(roomId, id) {
+      const record = await store.removeParticipant(roomId, id)
+      tellGone(record, 'removed')
       return record
     },
 
@@ -40,10 +124,34 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
 
     async takeSilent(now, timeoutMs) {
       const silent = await store.takeSilent(now, timeoutMs)
-      for (const { roomId, participant } of silent) {
-        events.publishToRoom(roomId, 'participant:offline', { participantId: participant.id })
-      }
+      for (const record of silent) tellOffline(record)
       return silent
+    },
+
+    async takeExpired(now, ttlMs) {
+      const expired = await store.takeExpired(now, ttlMs)
+      for (const record of expired) tellGone(record, 'expired')
+      return expired
+    },
+
+    async takeIdleRooms(now, ttlMs) {
+      const idle = await store.takeIdleRooms(now, ttlMs)
+      for (const record of idle) tellClosed(record)
+      return idle
+    },
+
+    async recordProbe(probed, finding) {
+      const result = await store.recordProbe(probed, finding)
+      if (result?.change === 'offline') tellOffline(result.record)
+      if (result?.change === 'online')
+        events.publishToRoom(result.record.roomId, 'participant:online', result.record.participant)
+      return result
+    },
+
+    async close() {
+      roomChanges.close()
+      participantChanges.close()
+      await store.close()
     },
   }
 }

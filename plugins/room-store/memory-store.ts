@@ -1,58 +1,143 @@
 import { nanoid } from 'nanoid'
-import { ParticipantIdTaken, ParticipantNotFound, RoomNotFound, TokenRequired } from '../../schemas/errors.ts'
-import type { Status } from '../../schemas/participant.ts'
-import type { ListedRoom } from '../../schemas/room.ts'
+import {
+  CodeTaken,
+  InvalidCursor,
+  ParticipantIdTaken,
+  ParticipantNotFound,
+  RoomNotFound,
+  TokenRequired,
+} from '../../schemas/errors.ts'
+import { withoutImpliedTag } from '../../schemas/models.ts'
+import type { ListedRoom, RoomView } from '../../schemas/room.ts'
 import { newRoomCode, normalizeCode } from './codes.ts'
-import { afterUse, owns, ownsByToken, refuseCapture } from './ownership.ts'
-import type { Claim, Heartbeat, NewParticipant, NewRoom, ParticipantRecord, RoomRecord, RoomStore } from './store.ts'
+import { afterUse, type NamesInUse, owns, ownsByToken, refuseCapture } from './ownership.ts'
+import { changedParticipant, changedRoom, keyOf, offline, seen } from './records.ts'
+import type {
+  ChangedRoom,
+  Claim,
+  Heartbeat,
+  NewParticipant,
+  NewRoom,
+  PageOptions,
+  ParticipantChange,
+  ParticipantRecord,
+  ProbedParticipant,
+  ProbeFinding,
+  RoomChange,
+  RoomPage,
+  RoomRecord,
+  RoomStore,
+} from './store.ts'
 
 interface Shelf {
   record: RoomRecord
+  /** Rises from room to room: the order of listing, and the place that a cursor names. */
+  readonly seq: number
   readonly participants: Map<string, ParticipantRecord>
+  /** How many offer a model, by its name without the implied tag. */
+  readonly offers: Map<string, number>
   /** What `listParticipants` hands out; made anew after a write. */
   list: readonly ParticipantRecord[] | undefined
+  /** ms since the epoch. */
+  visitedAt: number
 }
+
+const DEFAULT_PAGE = 100
 
 /** Nothing is kept on disk. Everything happens within one turn of the event loop, so every method is atomic. */
 export class MemoryRoomStore implements RoomStore {
   readonly #byCode = new Map<string, Shelf>()
   readonly #byId = new Map<string, Shelf>()
+  /** By `seq`. */
+  readonly #ordered: Shelf[] = []
   /** Who is not offline, longest silent first: a sweep looks at those it takes and one more, however many there are. */
   readonly #alive = new Map<string, ParticipantRecord>()
+  /** Who is offline, since when, longest first. */
+  readonly #away = new Map<string, { record: ParticipantRecord; since: number }>()
+  /** Rooms without participants, longest unvisited first; those with a custom code are not in it. */
+  readonly #empty = new Set<Shelf>()
+  /** When the next probe is due, by participant. */
+  readonly #probes = new Map<string, number>()
+  /** Cursors of another run are recognised by it. */
+  readonly #run = nanoid(8)
+  #seq = 0
 
-  async createRoom({ name, hostId, hostTokenHash, passwordHash, defaults, createdAt }: NewRoom): Promise<RoomRecord> {
-    const room = { id: nanoid(), code: this.#freeCode(), name, hostId, createdAt }
+  async createRoom(room: NewRoom): Promise<RoomRecord> {
+    const { name, hostId, hostTokenHash, passwordHash, listed, defaults, createdAt } = room
+    const code = this.#codeFor(room.code)
+    const hasCustomCode = room.code !== undefined
     const secret = passwordHash === undefined ? {} : { passwordHash }
-    const record: RoomRecord = { room, hostTokenHash, defaults, ...secret }
-    const shelf: Shelf = { record, participants: new Map(), list: undefined }
-    this.#byCode.set(room.code, shelf)
-    this.#byId.set(room.id, shelf)
+    const shown = { id: nanoid(), code, name, hostId, createdAt }
+    const record: RoomRecord = { room: shown, hostTokenHash, listed, hasCustomCode, defaults, ...secret }
+    this.#seq += 1
+    this.#shelve({
+      record,
+      seq: this.#seq,
+      participants: new Map(),
+      offers: new Map(),
+      list: undefined,
+      visitedAt: createdAt,
+    })
     return record
   }
 
   async findRoom(code: string): Promise<RoomRecord | undefined> {
-    const normalized = normalizeCode(code)
-    return normalized === undefined ? undefined : this.#byCode.get(normalized)?.record
+    return this.#shelfOf(code)?.record
   }
 
-  async listRooms(): Promise<ListedRoom[]> {
-    return Array.from(this.#byId.values(), ({ record, participants }) => ({
-      ...record.room,
-      participantCount: participants.size,
-    }))
+  async visitRoom(code: string, at: number): Promise<RoomRecord | undefined> {
+    const shelf = this.#shelfOf(code)
+    if (shelf !== undefined) this.#visit(shelf, at)
+    return shelf?.record
+  }
+
+  async viewRoom(roomId: string): Promise<RoomView> {
+    const shelf = this.#shelf(roomId)
+    const { passwordHash, listed } = shelf.record
+    return { ...listedRoom(shelf), protected: passwordHash !== undefined, listed }
+  }
+
+  async listRooms({ limit, cursor }: PageOptions = {}): Promise<RoomPage> {
+    const isWhole = limit === undefined && cursor === undefined
+    const size = isWhole ? Number.POSITIVE_INFINITY : (limit ?? DEFAULT_PAGE)
+    const rooms: ListedRoom[] = []
+    let last = cursor === undefined ? 0 : this.#readCursor(cursor)
+    for (let at = this.#indexAfter(last); at < this.#ordered.length; at++) {
+      const shelf = this.#ordered[at] as Shelf
+      if (!shelf.record.listed) continue
+      if (rooms.length === size) return { rooms, cursor: this.#cursorBehind(last) }
+      rooms.push(listedRoom(shelf))
+      last = shelf.seq
+    }
+    return { rooms }
+  }
+
+  async updateRoom(roomId: string, change: RoomChange): Promise<ChangedRoom> {
+    const shelf = this.#shelf(roomId)
+    const before = shelf.record
+    shelf.record = changedRoom(before, change)
+    return { record: shelf.record, before }
+  }
+
+  async closeRoom(roomId: string): Promise<RoomRecord> {
+    const shelf = this.#shelf(roomId)
+    this.#unshelve(shelf)
+    return shelf.record
   }
 
   async join(roomId: string, entry: NewParticipant, claim: Claim): Promise<ParticipantRecord> {
     const shelf = this.#shelf(roomId)
-    const { id } = entry.participant
-    const present = shelf.participants.get(id)
+    const { participant, target, liveness = 'heartbeat' } = entry
+    const present = shelf.participants.get(participant.id)
     if (present !== undefined && !owns(present.owner, claim)) throw new ParticipantIdTaken()
-    refuseCapture(entry, shelf.participants.values())
+    refuseCapture(participant, namesIn(shelf))
     const proven = present !== undefined && ownsByToken(present.owner, claim)
     const owner = proven ? { ...entry.owner, tokenHash: present.owner.tokenHash, tokenUsed: true } : entry.owner
     // A joiner goes to the end, also when it has been here before: the order is that of joining.
-    shelf.participants.delete(id)
-    return this.#put(shelf, { ...entry, owner, roomId, key: keyOf(roomId, id) })
+    this.#drop(shelf, participant.id)
+    const record = { participant, target, owner, liveness, roomId, key: keyOf(roomId, participant.id) }
+    if (liveness === 'probe') this.#probes.set(record.key, participant.joinedAt)
+    return this.#put(shelf, record)
   }
 
   async listParticipants(roomId: string): Promise<readonly ParticipantRecord[]> {
@@ -62,12 +147,29 @@ export class MemoryRoomStore implements RoomStore {
     return shelf.list
   }
 
+  async getParticipant(roomId: string, id: string): Promise<ParticipantRecord> {
+    return this.#record(this.#shelf(roomId), id)
+  }
+
+  async updateParticipant(roomId: string, id: string, change: ParticipantChange): Promise<ParticipantRecord> {
+    const shelf = this.#shelf(roomId)
+    const record = this.#record(shelf, id)
+    const participant = changedParticipant(record.participant, change)
+    refuseCapture(participant, namesIn(shelf))
+    return this.#amend(shelf, { ...record, participant })
+  }
+
   async leave(roomId: string, id: string, claim: Claim): Promise<ParticipantRecord> {
     const shelf = this.#shelf(roomId)
     const record = this.#owned(shelf, id, claim)
-    shelf.participants.delete(id)
-    shelf.list = undefined
-    this.#alive.delete(record.key)
+    this.#drop(shelf, id)
+    return record
+  }
+
+  async removeParticipant(roomId: string, id: string): Promise<ParticipantRecord> {
+    const shelf = this.#shelf(roomId)
+    const record = this.#record(shelf, id)
+    this.#drop(shelf, id)
     return record
   }
 
@@ -75,25 +177,76 @@ export class MemoryRoomStore implements RoomStore {
     const shelf = this.#shelf(roomId)
     const record = this.#owned(shelf, id, claim)
     const returned = record.participant.status === 'offline'
-    const status: Status = returned ? 'online' : record.participant.status
-    const participant = { ...record.participant, status, lastSeen: at }
-    return { record: this.#put(shelf, { ...record, participant, owner: afterUse(record.owner, claim) }), returned }
+    const owner = afterUse(record.owner, claim)
+    return { record: this.#put(shelf, seen({ ...record, owner }, at)), returned }
   }
 
   async takeSilent(now: number, timeoutMs: number): Promise<ParticipantRecord[]> {
     const taken: ParticipantRecord[] = []
     for (const record of this.#alive.values()) {
       if (Math.abs(now - record.participant.lastSeen) <= timeoutMs) break
-      const participant = { ...record.participant, status: 'offline' as const }
-      taken.push(this.#put(this.#shelf(record.roomId), { ...record, participant }))
+      taken.push(this.#putAway(record, now))
     }
     return taken
   }
 
+  async takeExpired(now: number, ttlMs: number): Promise<ParticipantRecord[]> {
+    const taken: ParticipantRecord[] = []
+    for (const { record, since } of this.#away.values()) {
+      if (now - since <= ttlMs) break
+      this.#drop(this.#shelf(record.roomId), record.participant.id)
+      taken.push(record)
+    }
+    return taken
+  }
+
+  async takeIdleRooms(now: number, ttlMs: number): Promise<RoomRecord[]> {
+    const taken: RoomRecord[] = []
+    for (const shelf of this.#empty) {
+      if (now - shelf.visitedAt <= ttlMs) break
+      this.#unshelve(shelf)
+      taken.push(shelf.record)
+    }
+    return taken
+  }
+
+  async takeDueProbes(now: number, leaseMs: number, limit: number): Promise<ParticipantRecord[]> {
+    const taken: ParticipantRecord[] = []
+    for (const [key, dueAt] of this.#probes) {
+      if (taken.length >= limit) break
+      const record = dueAt <= now ? (this.#alive.get(key) ?? this.#away.get(key)?.record) : undefined
+      if (record === undefined) continue
+      this.#probes.set(key, now + leaseMs)
+      taken.push(record)
+    }
+    return taken
+  }
+
+  async recordProbe(probed: ParticipantRecord, finding: ProbeFinding): Promise<ProbedParticipant | undefined> {
+    const shelf = this.#byId.get(probed.roomId)
+    const record = shelf?.participants.get(probed.participant.id)
+    // The same id may have joined anew meanwhile, perhaps elsewhere.
+    if (shelf === undefined || record === undefined || record.target !== probed.target) return undefined
+    this.#probes.set(record.key, finding.nextAt)
+    const wasOffline = record.participant.status === 'offline'
+    const { failure, isFinal = false, at } = finding
+    if (failure === undefined) {
+      const alive = this.#put(shelf, seen(record, at))
+      return wasOffline ? { record: alive, change: 'online' } : { record: alive }
+    }
+    const noted = { ...record, probeFailure: failure }
+    if (isFinal && !wasOffline) return { record: this.#putAway(noted, at), change: 'offline' }
+    return { record: this.#amend(shelf, noted) }
+  }
+
   async close(): Promise<void> {
-    this.#byCode.clear()
-    this.#byId.clear()
-    this.#alive.clear()
+    for (const shelf of [...this.#ordered]) this.#unshelve(shelf)
+  }
+
+  #codeFor(wanted: string | undefined): string {
+    const code = wanted?.toUpperCase()
+    if (code !== undefined && this.#byCode.has(code)) throw new CodeTaken(code)
+    return code ?? this.#freeCode()
   }
 
   #freeCode(): string {
@@ -103,29 +256,136 @@ export class MemoryRoomStore implements RoomStore {
     }
   }
 
+  #shelve(shelf: Shelf): void {
+    this.#byCode.set(shelf.record.room.code, shelf)
+    this.#byId.set(shelf.record.room.id, shelf)
+    this.#ordered.push(shelf)
+    this.#visit(shelf, shelf.visitedAt)
+  }
+
+  #unshelve(shelf: Shelf): void {
+    for (const id of shelf.participants.keys()) this.#forget(keyOf(shelf.record.room.id, id))
+    this.#byCode.delete(shelf.record.room.code)
+    this.#byId.delete(shelf.record.room.id)
+    this.#empty.delete(shelf)
+    this.#ordered.splice(this.#indexAfter(shelf.seq) - 1, 1)
+  }
+
+  #shelfOf(code: string): Shelf | undefined {
+    const normalized = normalizeCode(code)
+    return normalized === undefined ? undefined : this.#byCode.get(normalized)
+  }
+
   #shelf(roomId: string): Shelf {
     const shelf = this.#byId.get(roomId)
     if (shelf === undefined) throw new RoomNotFound()
     return shelf
   }
 
-  #owned(shelf: Shelf, id: string, claim: Claim): ParticipantRecord {
+  /** Keeps the order of the empty rooms; a room that isn't one, or that stays, is not in it. */
+  #visit(shelf: Shelf, at: number): void {
+    shelf.visitedAt = at
+    this.#empty.delete(shelf)
+    if (shelf.participants.size === 0 && !shelf.record.hasCustomCode) this.#empty.add(shelf)
+  }
+
+  /** The index of the first room behind that `seq`, by halving. */
+  #indexAfter(seq: number): number {
+    let low = 0
+    let high = this.#ordered.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#ordered[middle] as Shelf).seq <= seq) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #cursorBehind(seq: number): string {
+    return Buffer.from(`${this.#run}.${seq}`).toString('base64url')
+  }
+
+  #readCursor(cursor: string): number {
+    const [run, seq] = Buffer.from(cursor, 'base64url').toString().split('.')
+    if (run !== this.#run || seq === undefined || !/^\d{1,15}$/.test(seq)) throw new InvalidCursor()
+    return Number(seq)
+  }
+
+  #record(shelf: Shelf, id: string): ParticipantRecord {
     const record = shelf.participants.get(id)
     if (record === undefined) throw new ParticipantNotFound()
+    return record
+  }
+
+  #owned(shelf: Shelf, id: string, claim: Claim): ParticipantRecord {
+    const record = this.#record(shelf, id)
     if (!owns(record.owner, claim)) throw new TokenRequired()
     return record
   }
 
-  /** The one place where a participant is written: the room, its list and the order of silence agree. */
+  /** Writes a participant that was just heard of: it is the last to fall silent. */
   #put(shelf: Shelf, record: ParticipantRecord): ParticipantRecord {
+    this.#alive.delete(record.key)
+    this.#away.delete(record.key)
+    this.#alive.set(record.key, record)
+    this.#empty.delete(shelf)
+    return this.#keep(shelf, record)
+  }
+
+  /** Writes a participant that was changed, and leaves its place among the silent ones as it is. */
+  #amend(shelf: Shelf, record: ParticipantRecord): ParticipantRecord {
+    const away = this.#away.get(record.key)
+    if (away === undefined) this.#alive.set(record.key, record)
+    else away.record = record
+    return this.#keep(shelf, record)
+  }
+
+  #putAway(record: ParticipantRecord, since: number): ParticipantRecord {
+    const gone = offline(record)
+    this.#alive.delete(record.key)
+    this.#away.set(record.key, { record: gone, since })
+    return this.#keep(this.#shelf(record.roomId), gone)
+  }
+
+  #keep(shelf: Shelf, record: ParticipantRecord): ParticipantRecord {
+    const before = shelf.participants.get(record.participant.id)
+    if (before?.participant.models !== record.participant.models) {
+      countOffers(shelf, before, -1)
+      countOffers(shelf, record, 1)
+    }
     shelf.participants.set(record.participant.id, record)
     shelf.list = undefined
-    this.#alive.delete(record.key)
-    if (record.participant.status !== 'offline') this.#alive.set(record.key, record)
     return record
+  }
+
+  #drop(shelf: Shelf, id: string): void {
+    countOffers(shelf, shelf.participants.get(id), -1)
+    shelf.participants.delete(id)
+    shelf.list = undefined
+    this.#forget(keyOf(shelf.record.room.id, id))
+    this.#visit(shelf, shelf.visitedAt)
+  }
+
+  #forget(key: string): void {
+    this.#alive.delete(key)
+    this.#away.delete(key)
+    this.#probes.delete(key)
   }
 }
 
-function keyOf(roomId: string, participantId: string): string {
-  return `${roomId}/${participantId}`
+function listedRoom({ record, participants }: Shelf): ListedRoom {
+  return { ...record.room, participantCount: participants.size }
+}
+
+function namesIn({ offers, participants }: Shelf): NamesInUse {
+  return { offersModel: (bareName) => offers.has(bareName), hasParticipant: (id) => participants.has(id) }
+}
+
+function countOffers({ offers }: Shelf, record: ParticipantRecord | undefined, by: 1 | -1): void {
+  for (const model of record?.participant.models ?? []) {
+    const bareName = withoutImpliedTag(model)
+    const count = (offers.get(bareName) ?? 0) + by
+    if (count === 0) offers.delete(bareName)
+    else offers.set(bareName, count)
+  }
 }

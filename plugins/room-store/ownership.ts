@@ -1,12 +1,8 @@
-import { timingSafeEqual } from 'node:crypto'
 import { IdIsModel, ModelIsId } from '../../schemas/errors.ts'
-import { sameModel } from '../../schemas/models.ts'
-import type { Claim, NewParticipant, Owner, ParticipantRecord } from './store.ts'
-
-/** Both are SHA-256 in hex, so of one length unless a record is broken. */
-export function sameHash(left: string, right: string): boolean {
-  return left.length === right.length && timingSafeEqual(Buffer.from(left), Buffer.from(right))
-}
+import { sameHash } from '../../schemas/hashes.ts'
+import { IMPLIED_TAG, withoutImpliedTag } from '../../schemas/models.ts'
+import type { Participant } from '../../schemas/participant.ts'
+import type { Claim, Owner } from './store.ts'
 
 export function ownsByToken(owner: Owner, claim: Claim): boolean {
   return claim.tokenHash !== undefined && sameHash(owner.tokenHash, claim.tokenHash)
@@ -26,13 +22,22 @@ export function afterUse(owner: Owner, claim: Claim): Owner {
   return !owner.tokenUsed && ownsByToken(owner, claim) ? { ...owner, tokenUsed: true } : owner
 }
 
-/** An id that equals a model on offer would capture the traffic of that model, and a model that equals an id that of its owner. */
-export function refuseCapture(entry: NewParticipant, present: Iterable<ParticipantRecord>): void {
-  const { id, model } = entry.participant
-  if (sameModel(id, model)) throw new IdIsModel(id)
-  for (const { participant } of present) {
-    if (participant.id === id) continue
-    if (sameModel(id, participant.model)) throw new IdIsModel(id)
-    if (sameModel(model, participant.id)) throw new ModelIsId(model)
-  }
+/** The names in a room, as far as a newcomer's may clash with them. Models count without Ollama's implied `:latest`. */
+export interface NamesInUse {
+  offersModel(bareName: string): boolean
+  hasParticipant(id: string): boolean
+}
+
+/**
+ * An id that equals a model on offer would capture the traffic of that model, and a model that equals an id that of its
+ * owner.
+ */
+export function refuseCapture({ id, models }: Participant, room: NamesInUse): void {
+  const bareId = withoutImpliedTag(id)
+  if (room.offersModel(bareId) || models.some((model) => withoutImpliedTag(model) === bareId)) throw new IdIsModel(id)
+  const captured = models.find((model) => {
+    const bare = withoutImpliedTag(model)
+    return room.hasParticipant(bare) || room.hasParticipant(`${bare}${IMPLIED_TAG}`)
+  })
+  if (captured !== undefined) throw new ModelIsId(captured)
 }

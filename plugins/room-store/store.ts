@@ -1,11 +1,15 @@
-import type { GenerationConfig, Participant } from '../../schemas/participant.ts'
-import type { ListedRoom, Room } from '../../schemas/room.ts'
+import type { GenerationConfig, Liveness, Participant, Specs } from '../../schemas/participant.ts'
+import type { ListedRoom, Room, RoomView } from '../../schemas/room.ts'
 
 /** What the hub knows of a room. `room` is what everybody may see; the rest never leaves the hub. Records never change: a write makes a new one. */
 export interface RoomRecord {
   readonly room: Room
   readonly hostTokenHash: string
   readonly passwordHash?: string
+  /** false: found by its code alone, never announced. */
+  readonly listed: boolean
+  /** Somebody chose its code, so it does not expire. */
+  readonly hasCustomCode: boolean
   readonly defaults: GenerationConfig
 }
 
@@ -32,6 +36,9 @@ export interface ParticipantRecord {
   readonly participant: Participant
   readonly target: Target
   readonly owner: Owner
+  readonly liveness: Liveness
+  /** What the last probe found wrong; absent after a good one. */
+  readonly probeFailure?: string
 }
 
 /** Who somebody claims to be, as far as the request shows it. */
@@ -45,14 +52,69 @@ export interface NewRoom {
   readonly hostId: string
   readonly hostTokenHash: string
   readonly passwordHash?: string
+  /** In any case; absent: the store makes one up. */
+  readonly code?: string
+  readonly listed: boolean
   readonly defaults: GenerationConfig
   readonly createdAt: number
+}
+
+/** What is there replaces what was; `passwordHash: null` removes the password. */
+export interface RoomChange {
+  readonly name?: string
+  readonly passwordHash?: string | null
+  readonly listed?: boolean
+  readonly defaults?: GenerationConfig
+}
+
+export interface ChangedRoom {
+  readonly record: RoomRecord
+  readonly before: RoomRecord
+}
+
+export interface PageOptions {
+  /** Absent: all of them. */
+  readonly limit?: number
+  readonly cursor?: string
+}
+
+export interface RoomPage {
+  readonly rooms: ListedRoom[]
+  /** Absent on the last page. */
+  readonly cursor?: string
+}
+
+export interface ParticipantChange {
+  /** At least one. */
+  readonly models?: readonly string[]
+  readonly config?: GenerationConfig
+  readonly specs?: Specs
+  readonly slots?: number
+  readonly paused?: boolean
+}
+
+/** What a probe of a participant's endpoint found. */
+export interface ProbeFinding {
+  /** ms since the epoch. */
+  readonly at: number
+  readonly nextAt: number
+  /** Absent: an LLM server answered. */
+  readonly failure?: string
+  /** It goes offline now, not only when it has been silent for long. */
+  readonly isFinal?: boolean
+}
+
+export interface ProbedParticipant {
+  readonly record: ParticipantRecord
+  readonly change?: 'online' | 'offline'
 }
 
 export interface NewParticipant {
   readonly participant: Participant
   readonly target: Target
   readonly owner: Owner
+  /** @default 'heartbeat' */
+  readonly liveness?: Liveness
 }
 
 export interface Heartbeat {
@@ -66,14 +128,21 @@ export interface Heartbeat {
  * never read, decide and write. A method that writes resolves with what was written, once it is.
  *
  * Failures are errors of the catalogue: `PTL_ROOM_NOT_FOUND`, `PTL_PARTICIPANT_NOT_FOUND`, `PTL_TOKEN_REQUIRED`,
- * `PTL_PARTICIPANT_ID_TAKEN`, `PTL_ID_IS_MODEL`, `PTL_MODEL_IS_ID`.
+ * `PTL_PARTICIPANT_ID_TAKEN`, `PTL_ID_IS_MODEL`, `PTL_MODEL_IS_ID`, and what a method names besides.
  */
 export interface RoomStore {
+  /** @throws PTL_CODE_TAKEN */
   createRoom(room: NewRoom): Promise<RoomRecord>
   /** @param code in any case; a text that can't be a code finds nothing. */
   findRoom(code: string): Promise<RoomRecord | undefined>
-  /** Oldest first. */
-  listRooms(): Promise<ListedRoom[]>
+  /** As `findRoom`, and the room is not idle at that moment. */
+  visitRoom(code: string, at: number): Promise<RoomRecord | undefined>
+  viewRoom(roomId: string): Promise<RoomView>
+  /** The listed ones, oldest first. @throws PTL_INVALID_CURSOR */
+  listRooms(page?: PageOptions): Promise<RoomPage>
+  updateRoom(roomId: string, change: RoomChange): Promise<ChangedRoom>
+  /** The room and its participants are gone. */
+  closeRoom(roomId: string): Promise<RoomRecord>
   /**
    * Adds a participant, or puts it in the place of the one with the same id where `claim` owns that one. An owner with a
    * token keeps it; otherwise the new one's holds.
@@ -81,7 +150,12 @@ export interface RoomStore {
   join(roomId: string, entry: NewParticipant, claim: Claim): Promise<ParticipantRecord>
   /** In the order of joining. */
   listParticipants(roomId: string): Promise<readonly ParticipantRecord[]>
+  /** @throws PTL_PARTICIPANT_NOT_FOUND */
+  getParticipant(roomId: string, id: string): Promise<ParticipantRecord>
+  updateParticipant(roomId: string, id: string, change: ParticipantChange): Promise<ParticipantRecord>
   leave(roomId: string, id: string, claim: Claim): Promise<ParticipantRecord>
+  /** Whoever it belongs to. */
+  removeParticipant(roomId: string, id: string): Promise<ParticipantRecord>
   /** Sets `lastSeen`, brings an offline participant back. */
   heartbeat(roomId: string, id: string, claim: Claim, at: number): Promise<Heartbeat>
   /**
@@ -89,5 +163,13 @@ export interface RoomStore {
    * back). Each change is handed to exactly one caller.
    */
   takeSilent(now: number, timeoutMs: number): Promise<ParticipantRecord[]>
+  /** Removes who has been offline for longer than `ttlMs`. Each is handed to exactly one caller. */
+  takeExpired(now: number, ttlMs: number): Promise<ParticipantRecord[]>
+  /** Closes rooms that have had neither participants nor visits for `ttlMs`; never one with a custom code. */
+  takeIdleRooms(now: number, ttlMs: number): Promise<RoomRecord[]>
+  /** Participants with `liveness: 'probe'` whose next probe is due, at most `limit`; each is handed to one caller, who has `leaseMs` to record what it found. */
+  takeDueProbes(now: number, leaseMs: number, limit: number): Promise<ParticipantRecord[]>
+  /** @returns undefined where the participant has gone, or has joined anew, meanwhile */
+  recordProbe(probed: ParticipantRecord, finding: ProbeFinding): Promise<ProbedParticipant | undefined>
   close(): Promise<void>
 }

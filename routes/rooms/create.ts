@@ -13,21 +13,23 @@ const Created = Type.Object({
 const schema = {
   summary: 'Open a room',
   body: CreateRoomBody,
-  response: { 201: Created, 400: ErrorBody },
+  response: { 201: Created, 400: ErrorBody, 409: ErrorBody },
 }
 
 const create: FastifyPluginAsyncTypebox = async (app) => {
   app.post('/', { schema }, async (request, reply) => {
-    const { name, password, defaults } = request.body
+    const { name, password, code, listed, defaults } = request.body
     const hostToken = app.access.mintToken()
-    const hasPassword = password !== undefined && password !== null && password !== ''
+    const passwordHash = await app.access.hashPassword(password)
     const { room } = await app.roomStore.createRoom({
       name,
       hostId: randomUUID(),
       hostTokenHash: hostToken.hash,
-      ...(hasPassword ? { passwordHash: await app.access.passwords.hash(password) } : {}),
+      listed: listed ?? true,
       defaults: readConfig(defaults),
       createdAt: app.clock.now(),
+      ...(passwordHash === null ? {} : { passwordHash }),
+      ...(code === undefined || code === null ? {} : { code }),
     })
     return reply.code(201).send({ room, hostId: room.hostId, hostToken: hostToken.token })
   })

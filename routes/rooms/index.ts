@@ -1,13 +1,19 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { RoomRecord } from '../../plugins/room-store/store.ts'
 import { RoomNotFound } from '../../schemas/errors.ts'
+import close from './close.ts'
 import create from './create.ts'
 import events from './events.ts'
+import get from './get.ts'
 import health from './health.ts'
 import join from './join.ts'
 import leave from './leave.ts'
 import list from './list.ts'
-import participants from './participants.ts'
+import getParticipant from './participants/get.ts'
+import listParticipants from './participants/list.ts'
+import removeParticipant from './participants/remove.ts'
+import updateParticipant from './participants/update.ts'
+import update from './update.ts'
 import v1 from './v1/index.ts'
 
 declare module 'fastify' {
@@ -19,7 +25,7 @@ declare module 'fastify' {
 
 /** Before the body is read: who asks for a room that does not exist need not upload anything first. */
 async function findRoom(this: FastifyInstance, request: FastifyRequest): Promise<void> {
-  const room = await this.roomStore.findRoom((request.params as { code: string }).code)
+  const room = await this.roomStore.visitRoom((request.params as { code: string }).code, this.clock.now())
   if (room === undefined) throw new RoomNotFound()
   request.room = room
 }
@@ -27,10 +33,16 @@ async function findRoom(this: FastifyInstance, request: FastifyRequest): Promise
 const ofOneRoom: FastifyPluginAsync<RoomsOptions> = async (app, { inferenceBodyLimit }) => {
   app.decorateRequest('room')
   app.addHook('onRequest', findRoom)
+  await app.register(get)
+  await app.register(update)
+  await app.register(close)
   await app.register(join)
   await app.register(leave)
   await app.register(health)
-  await app.register(participants)
+  await app.register(listParticipants)
+  await app.register(getParticipant)
+  await app.register(updateParticipant)
+  await app.register(removeParticipant)
   await app.register(events)
   await app.register(v1, { prefix: '/v1', bodyLimit: inferenceBodyLimit })
 }

@@ -1,7 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
-import { ErrorBody, InvalidField, InvalidPassword } from '../../schemas/errors.ts'
-import { JoinBody, Participant, readConfig, readSpecs } from '../../schemas/participant.ts'
+import { ErrorBody, InvalidField, MissingFields } from '../../schemas/errors.ts'
+import { JOIN_MISSING, JoinBody, Participant, readConfig, readModels, readSpecs } from '../../schemas/participant.ts'
 import { RoomParams } from '../../schemas/room.ts'
 
 const Joined = Type.Object({
@@ -18,33 +17,31 @@ const schema = {
   response: { 201: Joined, 400: ErrorBody, 401: ErrorBody, 404: ErrorBody, 409: ErrorBody },
 }
 
-async function checkPassword({ server, room }: FastifyRequest, password: string | null | undefined): Promise<void> {
-  if (room.passwordHash === undefined) return
-  if (!(await server.access.passwords.verify(password ?? '', room.passwordHash))) throw new InvalidPassword()
+function refuseAuthHeaders({ authHeaders }: JoinBody): void {
+  if (authHeaders === undefined || authHeaders === null) return
+  throw new InvalidField(
+    'authHeaders are not taken: the hub must not hold credentials of a provider. Use `potluck join --header` on the machine that has them',
+  )
+}
+
+function participantOf(body: JoinBody, now: number): Participant {
+  const { id, nickname, endpoint, specs, config, slots } = body
+  const models = readModels(body)
+  const [model] = models
+  if (model === undefined) throw new MissingFields(JOIN_MISSING)
+  const capacity = slots === undefined || slots === null ? {} : { slots }
+  const times = { joinedAt: now, lastSeen: now }
+  const shown = { id, nickname, model, models, endpoint, specs: readSpecs(specs), config: readConfig(config) }
+  return { ...shown, status: 'online', ...capacity, ...times }
 }
 
 const join: FastifyPluginAsyncTypebox = async (app) => {
   app.post('/join', { schema }, async (request, reply) => {
-    const { id, nickname, model, endpoint, password, specs, config, authHeaders } = request.body
-    if (authHeaders !== undefined && authHeaders !== null) {
-      throw new InvalidField(
-        'authHeaders are not taken: the hub must not hold credentials of a provider. Use `potluck join --header` on the machine that has them',
-      )
-    }
-    const target = app.access.parseEndpoint(endpoint, request)
-    await checkPassword(request, password)
-    const now = app.clock.now()
-    const participant: Participant = {
-      id,
-      nickname,
-      model,
-      endpoint,
-      specs: readSpecs(specs),
-      config: readConfig(config),
-      status: 'online',
-      joinedAt: now,
-      lastSeen: now,
-    }
+    const { body, room } = request
+    refuseAuthHeaders(body)
+    const participant = participantOf(body, app.clock.now())
+    const target = app.access.parseEndpoint(body.endpoint, request)
+    await app.access.checkPassword(room, body.password)
     const { owner, token } = app.access.newOwner(request)
     const joined = await app.roomStore.join(
       request.room.room.id,

@@ -1,10 +1,11 @@
-import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ErrorBody } from '../../schemas/errors.ts'
+import { ParticipantParams } from '../../schemas/participant.ts'
 import { Success } from '../../schemas/success.ts'
 
 const schema = {
   summary: 'Leave the room',
-  params: Type.Object({ code: Type.String(), id: Type.String() }),
+  params: ParticipantParams,
   response: { 200: Success, 401: ErrorBody, 404: ErrorBody },
 }
 

@@ -15,8 +15,10 @@ const CLOSE_MARGIN_MS = 5000
 /** Every setting is a flag; commander only collects them, `readConfig` reads and checks them. */
 export function serveCommand(): Command {
   const command = new Command('serve').description('Start the hub')
-  for (const { flag, env, description, default: fallback } of Object.values(SETTINGS)) {
-    const shown = Array.isArray(fallback) ? '' : `, default: ${String(fallback)}`
+  for (const { flag, env, description, default: fallback, shownDefault = String(fallback) } of Object.values(
+    SETTINGS,
+  )) {
+    const shown = shownDefault === '' ? '' : `, default: ${shownDefault}`
     command.addOption(new Option(`--${flag} <value>`, `${description} (env: ${env}${shown})`))
   }
   return command.action(async () => serve(flagsOf(command)))

@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { ErrorBody } from '../../schemas/errors.ts'
-import { Participant } from '../../schemas/participant.ts'
-import { RoomParams } from '../../schemas/room.ts'
+import { ErrorBody } from '../../../schemas/errors.ts'
+import { Participant } from '../../../schemas/participant.ts'
+import { RoomParams } from '../../../schemas/room.ts'
 
 const schema = {
   summary: 'List the participants in the order of joining',

@@ -1,0 +1,22 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ErrorBody } from '../../schemas/errors.ts'
+import { RoomParams } from '../../schemas/room.ts'
+import { Success } from '../../schemas/success.ts'
+
+const schema = {
+  summary: 'Close a room (host)',
+  description: 'Its event streams end behind `room:closed`; requests in flight may finish within the grace period.',
+  params: RoomParams,
+  response: { 200: Success, 401: ErrorBody, 403: ErrorBody, 404: ErrorBody },
+}
+
+const close: FastifyPluginAsyncTypebox = async (app) => {
+  app.delete('/', { schema }, async (request) => {
+    await app.access.requireHost(request)
+    const { room } = await app.roomStore.closeRoom(request.room.room.id)
+    app.ollamaProxy.endRoom(room.id)
+    return { success: true as const }
+  })
+}
+
+export default close

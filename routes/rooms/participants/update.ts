@@ -1,0 +1,42 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { ParticipantChange } from '../../../plugins/room-store/store.ts'
+import { ErrorBody } from '../../../schemas/errors.ts'
+import {
+  OneParticipant,
+  ParticipantParams,
+  ParticipantPatch,
+  readConfig,
+  readModels,
+  readSpecs,
+} from '../../../schemas/participant.ts'
+
+const schema = {
+  summary: 'Change a participant, or pause it',
+  description: "With the participant's token; with the host's, `paused` alone. What is there replaces what was.",
+  params: ParticipantParams,
+  body: ParticipantPatch,
+  response: { 200: OneParticipant, 400: ErrorBody, 401: ErrorBody, 403: ErrorBody, 404: ErrorBody, 409: ErrorBody },
+}
+
+function changeOf({ models, config, specs, slots, paused }: ParticipantPatch): ParticipantChange {
+  return {
+    ...(models === undefined ? {} : { models: readModels({ models }) }),
+    ...(config === undefined ? {} : { config: readConfig(config) }),
+    ...(specs === undefined ? {} : { specs: readSpecs(specs) }),
+    ...(slots === undefined ? {} : { slots }),
+    ...(paused === undefined ? {} : { paused }),
+  }
+}
+
+const update: FastifyPluginAsyncTypebox = async (app) => {
+  app.patch('/participants/:id', { schema }, async (request) => {
+    const { room, params, body } = request
+    const record = await app.roomStore.getParticipant(room.room.id, params.id)
+    const isPauseAlone = Object.keys(body).every((field) => field === 'paused')
+    await app.access.requireSelf(request, record, isPauseAlone)
+    const { participant } = await app.roomStore.updateParticipant(room.room.id, params.id, changeOf(body))
+    return { participant }
+  })
+}
+
+export default update
