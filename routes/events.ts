@@ -1,8 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { EventsQuery } from '../schemas/event-stream.ts'
+import { EventStream, EventsQuery, HUB_EVENTS, HUB_STREAM } from '../schemas/event-stream.ts'
 import { streamEvents } from './sse.ts'
 
-const schema = { summary: "Watch the hub's rooms come, change and go (Server-Sent Events)", querystring: EventsQuery }
+const schema = {
+  tags: ['Events'],
+  operationId: 'watchHub',
+  summary: "Watch the hub's rooms come, change and go (Server-Sent Events)",
+  description: HUB_STREAM,
+  querystring: EventsQuery,
+  response: { 200: EventStream(HUB_EVENTS) },
+}
 
 const events: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/events', { schema, exposeHeadRoute: false }, (request, reply) => streamEvents(request, reply))

@@ -1,14 +1,40 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 
-const schema = {
-  summary: 'Whether the hub answers',
-  response: {
-    200: Type.Object({ status: Type.Literal('ok'), timestamp: Type.Integer({ description: 'ms since the epoch' }) }),
-  },
+const Timestamp = Type.Integer({ description: 'ms since the epoch' })
+const Ready = Type.Object({ status: Type.Literal('ready') })
+const Closing = Type.Object({ status: Type.Literal('closing') })
+
+const healthSchema = {
+  tags: ['Hub'],
+  operationId: 'health',
+  summary: 'Whether the hub answers, and what time it has',
+  response: { 200: Type.Object({ status: Type.Literal('ok'), timestamp: Timestamp }) },
+}
+const livezSchema = {
+  tags: ['Hub'],
+  operationId: 'livez',
+  summary: 'Whether the process is alive: restart it where this fails',
+  response: { 200: Type.Object({ status: Type.Literal('ok') }) },
+}
+const readyzSchema = {
+  tags: ['Hub'],
+  operationId: 'readyz',
+  summary: 'Whether to send requests here: not while the hub shuts down',
+  response: { 200: Ready, 503: Closing },
 }
 
+/** For people and load balancers; the last two as Kubernetes names them. */
 const health: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/health', { schema }, async () => ({ status: 'ok' as const, timestamp: app.clock.now() }))
+  let isClosing = false
+  app.addHook('preClose', async () => {
+    isClosing = true
+  })
+  app.get('/health', { schema: healthSchema }, async () => ({ status: 'ok' as const, timestamp: app.clock.now() }))
+  app.get('/livez', { schema: livezSchema }, async () => ({ status: 'ok' as const }))
+  app.get('/readyz', { schema: readyzSchema }, async (_request, reply) => {
+    if (isClosing) return reply.code(503).send({ status: 'closing' as const })
+    return { status: 'ready' as const }
+  })
 }
 
 export default health

@@ -5,6 +5,24 @@ import { type Static, Type } from '@sinclair/typebox'
 export const ErrorBody = Type.Object({ error: Type.String() }, { description: 'One sentence that says what to do' })
 export type ErrorBody = Static<typeof ErrorBody>
 
+const MEANINGS = {
+  400: 'Not usable as it is: the error names the field and what it must be',
+  401: 'No credential, or a wrong one',
+  403: 'A right credential of the wrong role',
+  404: 'No such room or participant',
+  409: 'The name is in use',
+  413: 'The body is larger than the limit',
+  503: 'The hub is shutting down',
+} as const
+
+type Status = keyof typeof MEANINGS
+
+/** The failures of a route, for its `response` schema. */
+export function errors<S extends Status>(...statuses: S[]): Record<S, typeof ErrorBody> {
+  const entries = statuses.map((status) => [status, { ...ErrorBody, description: MEANINGS[status] }])
+  return Object.fromEntries(entries) as Record<S, typeof ErrorBody>
+}
+
 export const MissingFields = createError<[string]>('PTL_MISSING_FIELDS', '%s', 400)
 export const InvalidField = createError<[string]>('PTL_INVALID_FIELD', '%s', 400)
 export const InvalidJson = createError<[string]>('PTL_INVALID_JSON', 'The body is not valid JSON: %s', 400)

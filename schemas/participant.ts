@@ -144,7 +144,18 @@ export const JoinBody = Type.Object(
       Type.Unknown({ description: 'Refused: credentials of a provider stay on the machine that owns them' }),
     ),
   },
-  { 'x-missing': JOIN_MISSING },
+  {
+    'x-missing': JOIN_MISSING,
+    examples: [
+      {
+        id: 'alice-laptop',
+        nickname: 'Alice',
+        model: 'llama3.2:3b',
+        endpoint: 'http://192.168.1.20:11434',
+        specs: { ram: 32 },
+      },
+    ],
+  },
 )
 export type JoinBody = Static<typeof JoinBody>
 
@@ -156,11 +167,14 @@ export const ParticipantPatch = Type.Object(
     slots: Type.Optional(Slots),
     paused: Type.Optional(Type.Boolean({ description: 'true: what runs is finished, nothing new comes' })),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ paused: true }] },
 )
 export type ParticipantPatch = Static<typeof ParticipantPatch>
 
-export const HeartbeatBody = Type.Object({ id: Type.String() }, { 'x-missing': 'Participant ID is required' })
+export const HeartbeatBody = Type.Object(
+  { id: Type.String() },
+  { 'x-missing': 'Participant ID is required', examples: [{ id: 'alice-laptop' }] },
+)
 
 export function readSpecs(input: Static<typeof SpecsInput> | null | undefined): Specs {
   const { gpu, cpu, vram, ram } = input ?? {}

@@ -49,7 +49,7 @@ export const CreateRoomBody = Type.Object(
     listed: Absent(Type.Boolean({ description: 'false: found by its code alone, never announced' })),
     defaults: Absent(GenerationConfigInput),
   },
-  { 'x-missing': 'Name is required' },
+  { 'x-missing': 'Name is required', examples: [{ name: 'Friday hackathon' }] },
 )
 export type CreateRoomBody = Static<typeof CreateRoomBody>
 
@@ -60,7 +60,7 @@ export const RoomPatch = Type.Object(
     listed: Type.Optional(Type.Boolean()),
     defaults: Absent(GenerationConfigInput),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ name: 'Saturday hackathon', defaults: { temperature: 0.2 } }] },
 )
 export type RoomPatch = Static<typeof RoomPatch>
 

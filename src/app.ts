@@ -16,13 +16,18 @@ import { replyWithError } from '../routes/error-reply.ts'
 import events from '../routes/events.ts'
 import health from '../routes/health.ts'
 import { readJsonBodies } from '../routes/json-body.ts'
+import llms from '../routes/llms.ts'
+import openapi from '../routes/openapi.ts'
 import rooms from '../routes/rooms/index.ts'
 import type { Clock } from '../schemas/clock.ts'
 import { RouteNotFound } from '../schemas/errors.ts'
 import { POTLUCK_HEADERS } from '../schemas/headers.ts'
 import { compileValidator } from '../schemas/validation.ts'
 import type { Config } from './config.ts'
+import { describeApi } from './openapi.ts'
 import { createRequestIds } from './request-ids.ts'
+import { logRequests } from './request-log.ts'
+import { manifest } from './version.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -53,6 +58,7 @@ export async function buildApp({ config, clock, logger }: AppDependencies): Prom
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler((error: FastifyError, request, reply) => replyWithError(error, request, reply))
   app.decorate('clock', clock)
+  logRequests(app)
 
   await app.register(cors, {
     methods: ['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'],
@@ -70,6 +76,9 @@ export async function buildApp({ config, clock, logger }: AppDependencies): Prom
   await app.register(ollamaProxy, { ...config, clock })
   await app.register(healthMonitor, { ...config, clock })
 
+  await describeApi(app, manifest.version)
+  await app.register(openapi)
+  await app.register(llms)
   await app.register(health)
   await app.register(events)
   await app.register(rooms, { prefix: '/rooms', ...config })

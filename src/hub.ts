@@ -67,10 +67,19 @@ export function createHub({
     },
 
     close() {
-      closed ??= app.then((instance) => instance.close())
+      closed ??= app.then(shutDown)
       return closed
     },
   }
+}
+
+/** The port is given up at once, so that clients fail over and another hub can take it; what runs goes on within its grace. */
+async function shutDown(app: FastifyInstance): Promise<void> {
+  const { promise: isQuiet, resolve } = Promise.withResolvers<void>()
+  if (app.server.listening) app.server.close(() => resolve())
+  else resolve()
+  await app.close()
+  await isQuiet
 }
 
 /** A wildcard address is no address to connect to (some systems refuse it): the loopback one stands for it. */

@@ -45,11 +45,16 @@ export interface ForwardRequest {
   /** Headers that every answer of the hub carries (CORS). */
   replyHeaders: OutgoingHttpHeaders
   onTakeOver(): void
+  /** Called once for a request that reached a participant, before `forward` resolves or throws. */
+  onServed(served: Served): void
 }
 
-/** What became of a request, for the log. */
+/** What became of a request, for the log: no word of its content. */
 export interface Served {
   participantId: string
+  /** What the client wrote. */
+  model: string
+  stream: boolean
   outcome: Outcome
 }
 
@@ -134,18 +139,17 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
 
   return {
     /**
-     * Chooses a participant and forwards the request; resolves when it has ended, with undefined where the client had
-     * left before it began.
+     * Chooses a participant and forwards the request; resolves when it has ended.
      * @throws an error of the catalogue while nothing has been sent to the client: unusable request, nobody to serve it
      * (`PTL_NO_PARTICIPANT`, `PTL_PARTICIPANT_OFFLINE`), or a participant that failed (`PTL_PROXY_FAILED`)
      */
-    async forward(request: ForwardRequest): Promise<Served | undefined> {
+    async forward(request: ForwardRequest): Promise<void> {
       const startedAt = clock.elapsed()
       if (hasPassed(request.headers.via, hubId)) throw new LoopDetected()
       const reading = read(request.body)
       const records = await rooms.listParticipants(request.room.room.id)
       if (isClosing) throw new HubClosing()
-      if (request.response.destroyed) return undefined
+      if (request.response.destroyed) return
       const [first, ...others] = findCandidates(reading.model, records)
       const choice = balancer.choose([first as NonNullable<typeof first>, ...others])
       announceStart(request, reading, choice)
@@ -156,8 +160,9 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
       inFlight.delete(forward)
       choice.release()
       announceEnd(request, reading, record.participant.id, outcome)
+      const { model, stream } = reading
+      request.onServed({ participantId: record.participant.id, model, stream, outcome })
       if (outcome.kind === 'failed' && outcome.stage !== 'stream') throw failure(record, outcome)
-      return { participantId: record.participant.id, outcome }
     },
 
     /** Requests that have not ended yet. */

@@ -1,13 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ErrorBody } from '../../schemas/errors.ts'
+import { errors } from '../../schemas/errors.ts'
 import { RoomParams } from '../../schemas/room.ts'
 import { Success } from '../../schemas/success.ts'
 
 const schema = {
+  tags: ['Rooms'],
+  operationId: 'closeRoom',
+  security: [{ bearer: [] }],
   summary: 'Close a room (host)',
   description: 'Its event streams end behind `room:closed`; requests in flight may finish within the grace period.',
   params: RoomParams,
-  response: { 200: Success, 401: ErrorBody, 403: ErrorBody, 404: ErrorBody },
+  response: { 200: Success, ...errors(400, 401, 403, 404) },
 }
 
 const close: FastifyPluginAsyncTypebox = async (app) => {

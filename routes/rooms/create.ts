@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { ErrorBody } from '../../schemas/errors.ts'
+import { errors } from '../../schemas/errors.ts'
 import { readConfig } from '../../schemas/participant.ts'
 import { CreateRoomBody, Room } from '../../schemas/room.ts'
 
@@ -11,9 +11,12 @@ const Created = Type.Object({
 })
 
 const schema = {
+  tags: ['Rooms'],
+  operationId: 'createRoom',
   summary: 'Open a room',
+  description: 'Announced to every subscriber of the hub (`room:created`) unless `listed` is false.',
   body: CreateRoomBody,
-  response: { 201: Created, 400: ErrorBody, 409: ErrorBody },
+  response: { 201: Created, ...errors(400, 409, 413) },
 }
 
 const create: FastifyPluginAsyncTypebox = async (app) => {

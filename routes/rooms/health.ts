@@ -1,14 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ErrorBody } from '../../schemas/errors.ts'
+import { errors } from '../../schemas/errors.ts'
 import { HeartbeatBody } from '../../schemas/participant.ts'
 import { RoomParams } from '../../schemas/room.ts'
 import { Success } from '../../schemas/success.ts'
 
 const schema = {
+  tags: ['Participants'],
+  operationId: 'heartbeat',
+  security: [{ bearer: [] }, {}],
   summary: "A participant's heartbeat, each 10 s",
   params: RoomParams,
   body: HeartbeatBody,
-  response: { 200: Success, 400: ErrorBody, 401: ErrorBody, 404: ErrorBody },
+  response: { 200: Success, ...errors(400, 401, 404, 413) },
 }
 
 const health: FastifyPluginAsyncTypebox = async (app) => {

@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { ErrorBody, InvalidField, MissingFields } from '../../schemas/errors.ts'
+import { errors, InvalidField, MissingFields } from '../../schemas/errors.ts'
 import { JOIN_MISSING, JoinBody, Participant, readConfig, readModels, readSpecs } from '../../schemas/participant.ts'
 import { RoomParams } from '../../schemas/room.ts'
 
@@ -10,11 +10,14 @@ const Joined = Type.Object({
 })
 
 const schema = {
+  tags: ['Participants'],
+  operationId: 'join',
+  security: [{ bearer: [] }, {}],
   summary: 'Bring an LLM server into the room',
   description: 'Nothing is probed: the participant is online at once, and stays so while it sends heartbeats.',
   params: RoomParams,
   body: JoinBody,
-  response: { 201: Joined, 400: ErrorBody, 401: ErrorBody, 404: ErrorBody, 409: ErrorBody },
+  response: { 201: Joined, ...errors(400, 401, 404, 409, 413) },
 }
 
 function refuseAuthHeaders({ authHeaders }: JoinBody): void {

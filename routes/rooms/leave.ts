@@ -1,12 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ErrorBody } from '../../schemas/errors.ts'
+import { errors } from '../../schemas/errors.ts'
 import { ParticipantParams } from '../../schemas/participant.ts'
 import { Success } from '../../schemas/success.ts'
 
 const schema = {
+  tags: ['Participants'],
+  operationId: 'leaveRoom',
+  security: [{ bearer: [] }, {}],
   summary: 'Leave the room',
+  description:
+    'With the token that join returned. A client that never used one may leave from the address it joined from.',
   params: ParticipantParams,
-  response: { 200: Success, 401: ErrorBody, 404: ErrorBody },
+  response: { 200: Success, ...errors(400, 401, 404) },
 }
 
 const leave: FastifyPluginAsyncTypebox = async (app) => {

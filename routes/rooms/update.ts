@@ -1,15 +1,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { RoomChange } from '../../plugins/room-store/store.ts'
-import { ErrorBody } from '../../schemas/errors.ts'
+import { errors } from '../../schemas/errors.ts'
 import { readConfig } from '../../schemas/participant.ts'
 import { OneRoom, RoomParams, RoomPatch } from '../../schemas/room.ts'
 
 const schema = {
+  tags: ['Rooms'],
+  operationId: 'updateRoom',
+  security: [{ bearer: [] }],
   summary: 'Change a room (host)',
   description: 'What is there replaces what was; `password: null` opens the room.',
   params: RoomParams,
   body: RoomPatch,
-  response: { 200: OneRoom, 400: ErrorBody, 401: ErrorBody, 403: ErrorBody, 404: ErrorBody },
+  response: { 200: OneRoom, ...errors(400, 401, 403, 404, 413) },
 }
 
 const update: FastifyPluginAsyncTypebox = async (app) => {

@@ -1,11 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ErrorBody } from '../../../schemas/errors.ts'
+import { errors } from '../../../schemas/errors.ts'
 import { OneParticipant, ParticipantParams } from '../../../schemas/participant.ts'
 
 const schema = {
+  tags: ['Participants'],
+  operationId: 'getParticipant',
   summary: 'Look at one participant',
   params: ParticipantParams,
-  response: { 200: OneParticipant, 404: ErrorBody },
+  response: { 200: OneParticipant, ...errors(404) },
 }
 
 const get: FastifyPluginAsyncTypebox = async (app) => {

@@ -1,12 +1,14 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { ErrorBody } from '../../../schemas/errors.ts'
+import { errors } from '../../../schemas/errors.ts'
 import { Participant } from '../../../schemas/participant.ts'
 import { RoomParams } from '../../../schemas/room.ts'
 
 const schema = {
+  tags: ['Participants'],
+  operationId: 'listParticipants',
   summary: 'List the participants in the order of joining',
   params: RoomParams,
-  response: { 200: Type.Object({ participants: Type.Array(Participant) }), 404: ErrorBody },
+  response: { 200: Type.Object({ participants: Type.Array(Participant) }), ...errors(404) },
 }
 
 const participants: FastifyPluginAsyncTypebox = async (app) => {

@@ -1,12 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ErrorBody } from '../../../schemas/errors.ts'
+import { errors } from '../../../schemas/errors.ts'
 import { ParticipantParams } from '../../../schemas/participant.ts'
 import { Success } from '../../../schemas/success.ts'
 
 const schema = {
+  tags: ['Participants'],
+  operationId: 'removeParticipant',
+  security: [{ bearer: [] }],
   summary: 'Remove a participant (host)',
   params: ParticipantParams,
-  response: { 200: Success, 401: ErrorBody, 403: ErrorBody, 404: ErrorBody },
+  response: { 200: Success, ...errors(400, 401, 403, 404) },
 }
 
 const remove: FastifyPluginAsyncTypebox = async (app) => {

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { ParticipantChange } from '../../../plugins/room-store/store.ts'
-import { ErrorBody } from '../../../schemas/errors.ts'
+import { errors } from '../../../schemas/errors.ts'
 import {
   OneParticipant,
   ParticipantParams,
@@ -11,11 +11,14 @@ import {
 } from '../../../schemas/participant.ts'
 
 const schema = {
+  tags: ['Participants'],
+  operationId: 'updateParticipant',
+  security: [{ bearer: [] }],
   summary: 'Change a participant, or pause it',
   description: "With the participant's token; with the host's, `paused` alone. What is there replaces what was.",
   params: ParticipantParams,
   body: ParticipantPatch,
-  response: { 200: OneParticipant, 400: ErrorBody, 401: ErrorBody, 403: ErrorBody, 404: ErrorBody, 409: ErrorBody },
+  response: { 200: OneParticipant, ...errors(400, 401, 403, 404, 409, 413) },
 }
 
 function changeOf({ models, config, specs, slots, paused }: ParticipantPatch): ParticipantChange {

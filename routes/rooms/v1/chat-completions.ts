@@ -1,13 +1,25 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { ChatBody, openAiErrors, PassedThrough } from '../../../schemas/inference.ts'
 import { RoomParams } from '../../../schemas/room.ts'
 import type { V1Options } from './index.ts'
 
-const schema = { summary: 'Chat with a model of the room, streamed or not (OpenAI)', params: RoomParams }
+const schema = {
+  tags: ['Inference'],
+  operationId: 'createChatCompletion',
+  summary: 'Chat with a model of the room, streamed or not (OpenAI)',
+  params: RoomParams,
+  body: ChatBody,
+  response: { 200: PassedThrough, ...openAiErrors(400, 404, 413, 502, 503, 508) },
+}
+
+/** The hub looks into the bytes where it must; whether they make sense is the participant's to say. */
+const takeAsIs = () => () => true
+
 const NO_BODY = Buffer.alloc(0)
 
 const chatCompletions: FastifyPluginAsync<V1Options> = async (app, { bodyLimit }) => {
   const protocol = app.ollamaProxy.protocols.openaiChat
-  app.post('/chat/completions', { schema, bodyLimit }, async (request, reply) => {
+  app.post('/chat/completions', { schema, bodyLimit, validatorCompiler: takeAsIs }, async (request, reply) => {
     await app.ollamaProxy.forward({
       room: request.room,
       protocol,
@@ -17,6 +29,9 @@ const chatCompletions: FastifyPluginAsync<V1Options> = async (app, { bodyLimit }
       response: reply.raw,
       replyHeaders: reply.getHeaders() as Record<string, string>,
       onTakeOver: () => reply.hijack(),
+      onServed: (served) => {
+        request.served = served
+      },
     })
     return reply
   })

@@ -1,0 +1,44 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Served } from '../plugins/ollama-proxy/proxy.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set once a participant has answered, or failed to. */
+    served?: Served
+  }
+}
+
+/** Asked every few seconds by machines; at `info` they would hide everything else. */
+const ROUTINE = new Set(['/health', '/livez', '/readyz', '/rooms/:code/health'])
+
+/** One line a request, when it has ended: who asked for what and what became of it, never its content. */
+export function logRequests(app: FastifyInstance): void {
+  app.decorateRequest('served')
+  app.addHook('onResponse', (request, reply, done) => {
+    const level = ROUTINE.has(request.routeOptions.url ?? '') ? 'debug' : 'info'
+    request.log[level](lineOf(request, reply), 'request')
+    done()
+  })
+}
+
+function lineOf(request: FastifyRequest, reply: FastifyReply): object {
+  const { room } = request.room ?? {}
+  return {
+    method: request.method,
+    // The route, not the URL: a query may hold what is nobody's business, a path whatever somebody typed.
+    route: request.routeOptions.url ?? 'unknown',
+    status: reply.raw.headersSent ? reply.raw.statusCode : 499,
+    durationMs: Math.round(reply.elapsedTime * 100) / 100,
+    remote: request.ip,
+    ...(room === undefined ? {} : { room: room.code }),
+    ...(request.served === undefined ? {} : servedFields(request.served)),
+  }
+}
+
+function servedFields({ participantId: participant, model, stream, outcome }: Served): object {
+  const about = { participant, model, stream, outcome: outcome.kind }
+  if (outcome.kind === 'complete')
+    return { ...about, ttftMs: outcome.metrics.ttftMs, tokens: outcome.metrics.outputTokens }
+  if (outcome.kind === 'cancelled') return about
+  return { ...about, reason: outcome.reason }
+}
