@@ -19,7 +19,7 @@ const NOBODY = 65534
 /** The image's Node is that of this process; certificates and proxies of the machine are needed to reach a registry. */
 function environment(home: string, more: Record<string, string> = {}): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(npm_|TAP|NODE_OPTIONS|NODE_V8_COVERAGE)/.test(name),
+    ([name]) => !/^(npm_|_?TAP|NODE_OPTIONS|NODE_V8_COVERAGE)/.test(name),
   )
   const path = `${dirname(process.execPath)}:${process.env.PATH}`
   return { ...Object.fromEntries(inherited), PATH: path, HOME: home, ...more }
@@ -37,6 +37,11 @@ function own(path: string): void {
     if (entry.isDirectory()) own(join(path, entry.name))
     else if (!entry.isSymbolicLink()) chownSync(join(path, entry.name), NOBODY, NOBODY)
   }
+}
+
+/** tap makes every Node below it load its own hooks, which write into the checkout; the image knows nothing of them. */
+function bare(command: readonly string[]): [string, string[]] {
+  return ['env', ['-u', 'NODE_OPTIONS', ...command]]
 }
 
 /** COPY [--from=stage] source… target, into the folder that stands for the stage's WORKDIR. */
@@ -63,8 +68,9 @@ async function build(stage: Stage, folder: string, stages: ReadonlyMap<string, s
       own(folder)
     }
     if (name === 'RUN') {
-      const [command, ...words] = commandOf(text) as [string, ...string[]]
-      await run(command, words, { ...asNobody(folder), maxBuffer: 16 * 1024 * 1024 } as Parameters<typeof run>[2])
+      await run(...bare(commandOf(text)), { ...asNobody(folder), maxBuffer: 16 * 1024 * 1024 } as Parameters<
+        typeof run
+      >[2])
     }
   }
 }
@@ -96,9 +102,8 @@ async function freePort(): Promise<number> {
 
 async function isHealthy(stage: Stage, folder: string, port: number): Promise<boolean> {
   const check = find(stage, 'HEALTHCHECK')?.replace(/^.*?CMD\s+/, '') as string
-  const [command, ...words] = commandOf(check) as [string, ...string[]]
   const options = asNobody(folder, { PORT: String(port) }) as Parameters<typeof run>[2]
-  return run(command, words, options).then(
+  return run(...bare(commandOf(check)), options).then(
     () => true,
     () => false,
   )
@@ -134,12 +139,9 @@ t.test(
 
 async function startsAndDrains(t: Test, image: Stage, folder: string): Promise<void> {
   const port = await freePort()
-  const [command, ...words] = [
-    ...commandOf(find(image, 'ENTRYPOINT') as string),
-    ...commandOf(find(image, 'CMD') as string),
-  ] as [string, ...string[]]
+  const command = [...commandOf(find(image, 'ENTRYPOINT') as string), ...commandOf(find(image, 'CMD') as string)]
   const env = { PORT: String(port), HOST: '127.0.0.1', NODE_ENV: 'production' }
-  const hub = spawn(command, words, { ...asNobody(folder, env), stdio: 'inherit' })
+  const hub = spawn(...bare(command), { ...asNobody(folder, env), stdio: 'inherit' })
   t.teardown(() => hub.kill('SIGKILL'))
   const deadline = Date.now() + 20_000
   while (!(await isHealthy(image, folder, port)) && Date.now() < deadline) await sleep(100)
