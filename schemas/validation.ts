@@ -39,6 +39,9 @@ function isBlank(value: unknown): boolean {
 function describe(error: ValueError | undefined): string {
   if (error === undefined) return 'The request is not valid'
   const field = fieldName(error.path)
+  const within = error.type === ValueErrorType.Union ? error.errors[0]?.First() : undefined
+  // Of an object that may be absent, what is wrong is inside it.
+  if (within !== undefined && within.path !== error.path) return describe(within)
   if (error.type === ValueErrorType.ObjectRequiredProperty) return `${field} is required`
   if (error.type === ValueErrorType.ObjectAdditionalProperties) return `${field} is not a field of this request`
   return `${field} must be ${expectation(error.schema)}`

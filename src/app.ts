@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import cors from '@fastify/cors'
 import Fastify, {
   type FastifyBaseLogger,
@@ -53,6 +54,7 @@ export async function buildApp({ config, clock, logger }: AppDependencies): Prom
     trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
     genReqId: createRequestIds(),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
+    rewriteUrl: mendEscapes,
     frameworkErrors: (error, request, reply) => void replyWithError(error, request, reply),
   })
   app.setValidatorCompiler(compileValidator)
@@ -70,18 +72,20 @@ export async function buildApp({ config, clock, logger }: AppDependencies): Prom
   app.addHook('onRequest', refuseUnknownRoute)
   readJsonBodies(app)
 
-  await app.register(eventBus, { ...config, clock })
+  // Fastify takes an option of that name for the plugin's own.
+  const { logLevel: _, ...settings } = config
+  await app.register(eventBus, { ...settings, clock })
   await app.register(roomStore)
-  await app.register(access, config)
-  await app.register(ollamaProxy, { ...config, clock })
-  await app.register(healthMonitor, { ...config, clock })
+  await app.register(access, settings)
+  await app.register(ollamaProxy, { ...settings, clock })
+  await app.register(healthMonitor, { ...settings, clock })
 
   await describeApi(app, manifest.version)
   await app.register(openapi)
   await app.register(llms)
   await app.register(health)
   await app.register(events)
-  await app.register(rooms, { prefix: '/rooms', ...config })
+  await app.register(rooms, { prefix: '/rooms', inferenceBodyLimit: config.inferenceBodyLimit })
   return app
 }
 
@@ -101,6 +105,18 @@ function answerPreflight(request: FastifyRequest, reply: FastifyReply, done: () 
 /** Before the body is read: nobody is going to look at it. */
 function refuseUnknownRoute(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
   done(request.is404 ? new RouteNotFound(`${request.method} ${pathOf(request)}`) : undefined)
+}
+
+/** A broken escape names no room and nobody: as plain text it is looked up like any other name, and not found. */
+function mendEscapes({ url = '/' }: IncomingMessage): string {
+  if (!url.includes('%')) return url
+  const [path = '', ...query] = url.split('?')
+  try {
+    decodeURIComponent(path)
+    return url
+  } catch {
+    return [path.replaceAll('%', '%25'), ...query].join('?')
+  }
 }
 
 /** Without the query: it is nobody's business in an error. */

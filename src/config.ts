@@ -1,4 +1,4 @@
-import { BlockList } from 'node:net'
+import { isIP } from 'node:net'
 
 /** One setting: how it is read, what it may be, and what it is for. The README's table is made from these. */
 interface Setting<T> {
@@ -92,7 +92,7 @@ function addresses(named: Named): Setting<readonly string[]> {
     ...named,
     flag: flagOf(named.env),
     default: [],
-    allowed: 'IP addresses or networks like 10.0.0.0/8, separated by commas',
+    allowed: 'IP addresses or networks like 10.0.0.0/8 (not all addresses, /0), separated by commas',
     read(value) {
       const entries = value
         .split(',')
@@ -104,17 +104,9 @@ function addresses(named: Named): Setting<readonly string[]> {
 }
 
 function isNetwork(entry: string): boolean {
-  const [address = '', prefix] = entry.split('/')
-  const family = address.includes(':') ? 'ipv6' : 'ipv4'
-  try {
-    const list = new BlockList()
-    if (prefix === undefined) list.addAddress(address, family)
-    else if (/^\d+$/.test(prefix)) list.addSubnet(address, Number(prefix), family)
-    else return false
-    return true
-  } catch {
-    return false
-  }
+  const [, address = '', prefix] = /^([\da-f.:]+)(?:\/([1-9]\d{0,2}))?$/i.exec(entry) ?? []
+  const family = isIP(address)
+  return family !== 0 && (prefix === undefined || Number(prefix) <= (family === 4 ? 32 : 128))
 }
 
 const MINUTE_MS = 60_000
@@ -294,7 +286,7 @@ export function readConfig({ options = {}, flags = {}, env = {} }: ConfigSources
     const option = options[name as SettingName]
     if (option !== undefined) return [name, checked(setting, name, String(option))]
     const flag = flags[setting.flag]
-    if (flag !== undefined) return [name, checked(setting, `--${setting.flag}`, flag)]
+    if (flag !== undefined && flag !== '') return [name, checked(setting, `--${setting.flag}`, flag)]
     const variable = env[setting.env]
     if (variable !== undefined && variable !== '') return [name, checked(setting, setting.env, variable)]
     return [name, setting.default]

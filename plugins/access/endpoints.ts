@@ -62,10 +62,21 @@ function isLoopback(host: string): boolean {
   return family !== 0 && LOOPBACK.check(host, family === 4 ? 'ipv4' : 'ipv6')
 }
 
+/** `::ffff:192.168.1.20`, also written `::ffff:c0a8:114`, is the same machine as its IPv4 address. */
+export function unmappedAddress(address: string): string {
+  const mapped = /^::ffff:(?:(\d+(?:\.\d+){3})|([\da-f]{1,4}):([\da-f]{1,4}))$/i.exec(address)
+  if (mapped === null) return address
+  const [, dotted, high = '', low = ''] = mapped
+  if (dotted !== undefined) return dotted
+  const groups = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
+  return groups.flatMap((group) => [group >> 8, group & 0xff]).join('.')
+}
+
 /** `[::1]` → `::1`, and without the dot that ends a fully qualified name. */
 export function bareHost(host: string): string {
-  return host
+  const bare = host
     .toLowerCase()
     .replace(/^\[|\]$/g, '')
     .replace(/\.$/, '')
+  return unmappedAddress(bare)
 }

@@ -11,7 +11,7 @@ import {
 } from '../../schemas/errors.ts'
 import { sameHash } from '../../schemas/hashes.ts'
 import type { Claim, Owner, ParticipantRecord, RoomRecord } from '../room-store/store.ts'
-import { bareHost, type HubAddresses, type ParsedEndpoint, parseEndpoint } from './endpoints.ts'
+import { bareHost, type HubAddresses, type ParsedEndpoint, parseEndpoint, unmappedAddress } from './endpoints.ts'
 import { createPasswords } from './passwords.ts'
 import { bearerToken, hashToken, type MintedToken, mintToken } from './tokens.ts'
 
@@ -55,8 +55,9 @@ export default fp<AccessOptions>(
   async (app, { addressTrust, trustedProxies }) => {
     const proxies = blockListOf(trustedProxies)
     const addressOf = (request: FastifyRequest): string | undefined => {
-      const address = unmapped(request.ip)
-      return addressTrust && !isListed(proxies, address) ? address : undefined
+      // A socket that has closed meanwhile has no address any more.
+      const address = unmappedAddress(request.ip ?? '')
+      return address !== '' && addressTrust && !isListed(proxies, address) ? address : undefined
     }
     const holdsTokenIn = async ({ room }: FastifyRequest, tokenHash: string): Promise<boolean> => {
       const records = await app.roomStore.listParticipants(room.room.id)
@@ -115,11 +116,6 @@ function tokenHashOf({ headers }: FastifyRequest): string | undefined {
   return token === undefined ? undefined : hashToken(token)
 }
 
-/** IPv4-mapped IPv6 (`::ffff:192.168.1.20`) is the same machine as its IPv4 address. */
-function unmapped(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '')
-}
-
 function blockListOf(entries: readonly string[]): BlockList {
   const list = new BlockList()
   for (const entry of entries) {
@@ -141,6 +137,7 @@ function hubAddresses(request: FastifyRequest): HubAddresses {
   const hosts = new Set(own.map(({ address }) => address.replace(/%.*$/, '')))
   hosts.add(hostname().toLowerCase())
   hosts.add(bareHost(request.hostname))
-  const ports = [request.socket.localPort, request.port].filter((port) => typeof port === 'number')
+  const knownPort = request.port ?? (request.protocol === 'https' ? 443 : 80)
+  const ports = [request.socket.localPort, knownPort].filter((port) => typeof port === 'number')
   return { ports: new Set(ports), hosts }
 }

@@ -6,8 +6,13 @@ export const RETRY_MS = 2000
 
 export const COMMENT_FRAME = ':\n\n'
 
-function field(name: string, value: string): string {
+/** @throws TypeError */
+export function checkLine(name: string, value: string): void {
   if (LINE_END.test(value)) throw new TypeError(`A line end in the ${name} of an event would forge a frame`)
+}
+
+function field(name: string, value: string): string {
+  checkLine(name, value)
   return `${name}: ${value}\n`
 }
 

@@ -1,23 +1,28 @@
 import type { EventType } from '../../schemas/events.ts'
 import { encodeBody } from './frames.ts'
 
-export interface Entry {
-  /** Position in this history, from 1. */
-  readonly seq: number
+/** What was published; one that stands in two histories is encoded once for both. */
+export interface Published {
   /** Position among all events of the bus: merges two histories in the order of publishing. */
   readonly order: number
   readonly type: EventType
   readonly data: unknown
   /** Encoded when somebody first reads it, and only then. */
   body?: string
+}
+
+export interface Entry {
+  /** Position in this history, from 1. */
+  readonly seq: number
+  readonly event: Published
   /** The whole frame, and the id it was made for: every live subscriber of a room gets the same string. */
   frame?: string
   frameId?: string
 }
 
-export function bodyOf(entry: Entry): string {
-  entry.body ??= encodeBody(entry.type, entry.data)
-  return entry.body
+export function bodyOf({ event }: Entry): string {
+  event.body ??= encodeBody(event.type, event.data)
+  return event.body
 }
 
 /** The last `capacity` events of one sequence, in a ring that grows only as far as it is used. */
@@ -35,9 +40,9 @@ export class History {
     return this.#seq
   }
 
-  append(order: number, type: EventType, data: unknown): Entry {
+  append(event: Published): Entry {
     this.#seq += 1
-    const entry: Entry = { seq: this.#seq, order, type, data }
+    const entry: Entry = { seq: this.#seq, event }
     this.#ring[(this.#seq - 1) % this.#capacity] = entry
     return entry
   }

@@ -2,8 +2,8 @@ import type { Clock } from '../../schemas/clock.ts'
 import type { EventType } from '../../schemas/events.ts'
 import type { EventBus, EventSink, RoomEventOptions, SubscribeOptions, Subscription } from './bus.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
-import { COMMENT_FRAME, encodeBody, encodeComment, encodeId, RETRY_MS } from './frames.ts'
-import { bodyOf, type Entry, History } from './history.ts'
+import { COMMENT_FRAME, checkLine, encodeBody, encodeComment, encodeId, RETRY_MS } from './frames.ts'
+import { bodyOf, type Entry, History, type Published } from './history.ts'
 
 export interface MemoryBusOptions {
   clock: Clock
@@ -41,11 +41,13 @@ export class MemoryEventBus implements EventBus {
   readonly #rooms = new Map<string, Channel>()
   readonly #readers = new Set<Reader>()
   #order = 0
+  #channels = 0
+  #isClosed = false
 
   constructor(options: MemoryBusOptions) {
     this.#options = options
     this.#hub = new History(options.historyEvents)
-    this.#feed = this.#createChannel('feed')
+    this.#feed = this.#createChannel('hub')
   }
 
   get size(): number {
@@ -53,7 +55,7 @@ export class MemoryEventBus implements EventBus {
   }
 
   publishToHub(type: EventType, data: unknown): void {
-    const entry = this.#hub.append(this.#nextOrder(), type, data)
+    const entry = this.#hub.append(this.#publish(type, data))
     for (const reader of this.#readers) {
       if (reader.blockedSince !== undefined) continue
       reader.hubSeq = entry.seq
@@ -62,9 +64,9 @@ export class MemoryEventBus implements EventBus {
   }
 
   publishToRoom(roomId: string, type: EventType, data: unknown, { feed = false }: RoomEventOptions = {}): void {
-    const order = this.#nextOrder()
-    this.#append(this.#channelOf(roomId), order, type, data)
-    if (feed) this.#append(this.#feed, order, type, data)
+    const event = this.#publish(type, data)
+    this.#append(this.#channelOf(roomId), event)
+    if (feed) this.#append(this.#feed, event)
   }
 
   subscribe({ roomId, clientId, lastEventId, sink }: SubscribeOptions): Subscription {
@@ -74,7 +76,8 @@ export class MemoryEventBus implements EventBus {
     channel.readers.add(reader)
     this.#readers.add(reader)
     this.#greet(reader, clientId, gap)
-    this.#pump(reader)
+    if (this.#isClosed) this.#end(reader, 'the hub is shutting down')
+    else this.#pump(reader)
     return { resume: () => this.#resume(reader), close: () => this.#remove(reader) }
   }
 
@@ -86,7 +89,7 @@ export class MemoryEventBus implements EventBus {
   }
 
   beat(): void {
-    const cutOff = this.#options.clock.now() - this.#options.stallMs
+    const cutOff = this.#options.clock.elapsed() - this.#options.stallMs
     for (const reader of this.#readers) {
       if (reader.blockedSince === undefined) this.#push(reader, COMMENT_FRAME)
       else if (reader.blockedSince < cutOff) this.#end(reader, 'you read too slowly')
@@ -94,34 +97,39 @@ export class MemoryEventBus implements EventBus {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const reader of this.#readers) this.#end(reader, 'the hub is shutting down')
     this.#rooms.clear()
   }
 
-  #nextOrder(): number {
+  /** A name that can't be sent is refused here, before it stands in anybody's history. */
+  #publish(type: EventType, data: unknown): Published {
+    checkLine('event', type)
     this.#order += 1
-    return this.#order
+    return { order: this.#order, type, data }
   }
 
   #channelOf(roomId: string): Channel {
     let channel = this.#rooms.get(roomId)
     if (channel === undefined) {
-      channel = this.#createChannel(roomId.slice(0, 8))
+      channel = this.#createChannel(roomId)
       this.#rooms.set(roomId, channel)
     }
     return channel
   }
 
   #createChannel(salt: string): Channel {
+    this.#channels += 1
     return {
-      epoch: `${this.#options.epoch}${salt}`,
+      // The number tells a room's history from one of the same room that was forgotten.
+      epoch: `${this.#options.epoch}${salt}-${this.#channels.toString(36)}`,
       history: new History(this.#options.historyEvents),
       readers: new Set(),
     }
   }
 
-  #append(channel: Channel, order: number, type: EventType, data: unknown): void {
-    const entry = channel.history.append(order, type, data)
+  #append(channel: Channel, event: Published): void {
+    const entry = channel.history.append(event)
     for (const reader of channel.readers) {
       if (reader.blockedSince !== undefined) continue
       reader.roomSeq = entry.seq
@@ -165,7 +173,7 @@ export class MemoryEventBus implements EventBus {
       }
       const hubNext = this.#hub.after(reader.hubSeq)
       const roomNext = history.after(reader.roomSeq)
-      if (hubNext !== undefined && (roomNext === undefined || hubNext.order < roomNext.order)) {
+      if (hubNext !== undefined && (roomNext === undefined || hubNext.event.order < roomNext.event.order)) {
         reader.hubSeq = hubNext.seq
         this.#write(reader, hubNext)
       } else if (roomNext !== undefined) {
@@ -187,7 +195,7 @@ export class MemoryEventBus implements EventBus {
   }
 
   #push(reader: Reader, frame: string): void {
-    if (!reader.sink.write(frame)) reader.blockedSince ??= this.#options.clock.now()
+    if (!reader.sink.write(frame)) reader.blockedSince ??= this.#options.clock.elapsed()
   }
 
   #end(reader: Reader, comment: string): void {

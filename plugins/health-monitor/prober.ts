@@ -60,10 +60,19 @@ export function createProber(options: ProberOptions) {
   return {
     /** Starts the probes that are due; resolves when they have ended. */
     async tick(): Promise<void> {
-      if (running >= MAX_PROBES) return
-      const due = await store.takeDueProbes(clock.now(), LEASE_MS, MAX_PROBES - running)
+      const free = MAX_PROBES - running
+      if (free <= 0) return
+      running += free
+      const due = await store.takeDueProbes(clock.now(), LEASE_MS, free).finally(() => {
+        running -= free
+      })
       running += due.length
-      await Promise.all(due.map((record) => look(record).finally(() => running--)))
+      const looks = due.map((record) =>
+        look(record).finally(() => {
+          running -= 1
+        }),
+      )
+      await Promise.all(looks)
     },
   }
 }

@@ -102,11 +102,12 @@ class Scanner {
       return false
     }
     const closer = byte === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_LIST
+    // The outermost object counts too.
+    if (this.#closers.length + 1 >= MAX_DEPTH) throw new InvalidJson(`it is nested deeper than ${MAX_DEPTH} levels`)
     this.#at += 1
     this.#skipSpace()
     if (this.#takes(closer)) return false
-    // The outermost object counts too.
-    if (this.#closers.push(closer) >= MAX_DEPTH) throw new InvalidJson(`it is nested deeper than ${MAX_DEPTH} levels`)
+    this.#closers.push(closer)
     if (closer === CLOSE_OBJECT) this.#key()
     return true
   }
@@ -143,7 +144,7 @@ class Scanner {
     this.#skipSpace()
     if (!this.#takes(COLON)) this.#fail()
     this.#skipSpace()
-    const text = this.#bytes.toString('latin1', start + 1, end - 1)
+    const text = this.#bytes.toString('utf8', start + 1, end - 1)
     return text.includes('\\') ? this.#unescaped(start, end) : text
   }
 

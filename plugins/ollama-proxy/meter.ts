@@ -7,7 +7,8 @@ export const TAIL_BYTES = 8 * 1024
 /** English text; where a server tells nothing it is the best guess there is. */
 const BYTES_PER_TOKEN = 4
 
-const FRAME_END = Buffer.from('\n\n')
+const LF = 0x0a
+const CR = 0x0d
 
 export interface MeterOptions {
   protocol: Pick<Protocol, 'readUsage'>
@@ -25,6 +26,8 @@ export class Meter {
   #tailBytes = 0
   #bytes = 0
   #frames = 0
+  /** Whether nothing stands in the line so far; the first line of an answer is none that could end a frame. */
+  #isBlank = false
 
   constructor(options: MeterOptions) {
     this.#options = options
@@ -37,13 +40,13 @@ export class Meter {
   see(chunk: Buffer, now: number): void {
     this.#firstByteAt ??= now
     this.#bytes += chunk.length
-    this.#frames += countFrames(chunk)
+    this.#countFrames(chunk)
     this.#keep(chunk)
   }
 
   finish(now: number): Metrics {
     const { protocol, startedAt } = this.#options
-    const told = protocol.readUsage(Buffer.concat(this.#tail).toString('utf8'))
+    const told = protocol.readUsage(Buffer.concat(this.#tail).subarray(-TAIL_BYTES).toString('utf8'))
     const { inputTokens, outputTokens } = told ?? this.#estimate()
     const ttftMs = (this.#firstByteAt ?? now) - startedAt
     const durationMs = now - startedAt
@@ -53,14 +56,27 @@ export class Meter {
       inputTokens,
       outputTokens,
       totalTokens: inputTokens + outputTokens,
-      tokensPerSecond: speed(outputTokens, this.#frames > 1 ? durationMs - ttftMs : durationMs),
+      tokensPerSecond:
+        this.#frames > 1 ? speed(outputTokens - 1, durationMs - ttftMs) : speed(outputTokens, durationMs),
       estimated: told === undefined,
     }
   }
 
+  /** A blank line ends a frame, wherever the borders of the chunks are. */
+  #countFrames(chunk: Buffer): void {
+    let start = 0
+    for (let end = chunk.indexOf(LF); end !== -1; end = chunk.indexOf(LF, start)) {
+      if (this.#isBlank && isBlank(chunk, start, end)) this.#frames += 1
+      this.#isBlank = true
+      start = end + 1
+    }
+    this.#isBlank &&= isBlank(chunk, start, chunk.length)
+  }
+
   #keep(chunk: Buffer): void {
-    this.#tail.push(chunk)
-    this.#tailBytes += chunk.length
+    const kept = chunk.length > TAIL_BYTES ? chunk.subarray(-TAIL_BYTES) : chunk
+    this.#tail.push(kept)
+    this.#tailBytes += kept.length
     while (this.#tailBytes - (this.#tail[0] as Buffer).length >= TAIL_BYTES) {
       this.#tailBytes -= (this.#tail.shift() as Buffer).length
     }
@@ -73,12 +89,12 @@ export class Meter {
   }
 }
 
-function countFrames(chunk: Buffer): number {
-  let count = 0
-  for (let at = chunk.indexOf(FRAME_END); at !== -1; at = chunk.indexOf(FRAME_END, at + 2)) count += 1
-  return count
+/** Nothing, or the CR of a line that ends in CRLF. */
+function isBlank(bytes: Buffer, start: number, end: number): boolean {
+  return end === start || (end === start + 1 && bytes[start] === CR)
 }
 
+/** Of a stream, the first token took the time before it. */
 function speed(tokens: number, ms: number): number {
   return ms <= 0 ? 0 : round((tokens * 1000) / ms)
 }

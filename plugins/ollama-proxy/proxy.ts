@@ -128,7 +128,8 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
       onTakeOver: request.onTakeOver,
       who: nameOf(record),
     })
-    const headers = upstreamHeaders(request.headers, via)
+    // The body was found to be a JSON object, whatever the client called it; servers refuse it under another name.
+    const headers = { ...upstreamHeaders(request.headers, via), 'content-type': 'application/json' }
     const path = `${record.target.basePath}${request.protocol.path}`
     const limits = { headersTimeout: timeouts.firstByteMs, bodyTimeout: timeouts.idleMs }
     const body = prepare(request, reading, choice)

@@ -21,6 +21,7 @@ export function reasonOf(error: Error): string {
   if (error instanceof RefusedAnswer) return error.message
   const code = codeOf(error)
   if (error.name === 'TimeoutError') return 'No answer in time'
+  if (error.name === 'HTTPParserError') return 'The answer is not HTTP'
   if (code === undefined) return 'The connection failed'
   if (code.startsWith('HPE_')) return 'The answer is not HTTP'
   return REASONS.get(code) ?? `The connection failed (${code})`

@@ -11,7 +11,7 @@ import { withoutImpliedTag } from '../../schemas/models.ts'
 import type { ListedRoom, RoomView } from '../../schemas/room.ts'
 import { newRoomCode, normalizeCode } from './codes.ts'
 import { afterUse, type NamesInUse, owns, ownsByToken, refuseCapture } from './ownership.ts'
-import { changedParticipant, changedRoom, keyOf, offline, seen } from './records.ts'
+import { changedParticipant, changedRoom, failed, keyOf, offline, seen } from './records.ts'
 import type {
   ChangedRoom,
   Claim,
@@ -50,7 +50,7 @@ export class MemoryRoomStore implements RoomStore {
   readonly #byId = new Map<string, Shelf>()
   /** By `seq`. */
   readonly #ordered: Shelf[] = []
-  /** Who is not offline, longest silent first: a sweep looks at those it takes and one more, however many there are. */
+  /** Who is not offline. */
   readonly #alive = new Map<string, ParticipantRecord>()
   /** Who is offline, since when, longest first. */
   readonly #away = new Map<string, { record: ParticipantRecord; since: number }>()
@@ -183,9 +183,9 @@ export class MemoryRoomStore implements RoomStore {
 
   async takeSilent(now: number, timeoutMs: number): Promise<ParticipantRecord[]> {
     const taken: ParticipantRecord[] = []
+    // All of them: a clock that was set back leaves no order to rely on.
     for (const record of this.#alive.values()) {
-      if (Math.abs(now - record.participant.lastSeen) <= timeoutMs) break
-      taken.push(this.#putAway(record, now))
+      if (Math.abs(now - record.participant.lastSeen) > timeoutMs) taken.push(this.#putAway(record, now))
     }
     return taken
   }
@@ -194,7 +194,10 @@ export class MemoryRoomStore implements RoomStore {
     const taken: ParticipantRecord[] = []
     for (const { record, since } of this.#away.values()) {
       if (now - since <= ttlMs) break
-      this.#drop(this.#shelf(record.roomId), record.participant.id)
+      const shelf = this.#shelf(record.roomId)
+      this.#drop(shelf, record.participant.id)
+      // Nobody visited, but until now somebody was expected back.
+      this.#visit(shelf, now)
       taken.push(record)
     }
     return taken
@@ -234,7 +237,7 @@ export class MemoryRoomStore implements RoomStore {
       const alive = this.#put(shelf, seen(record, at))
       return wasOffline ? { record: alive, change: 'online' } : { record: alive }
     }
-    const noted = { ...record, probeFailure: failure }
+    const noted = failed(record, failure)
     if (isFinal && !wasOffline) return { record: this.#putAway(noted, at), change: 'offline' }
     return { record: this.#amend(shelf, noted) }
   }
@@ -323,16 +326,15 @@ export class MemoryRoomStore implements RoomStore {
     return record
   }
 
-  /** Writes a participant that was just heard of: it is the last to fall silent. */
+  /** Writes a participant that was just heard of. */
   #put(shelf: Shelf, record: ParticipantRecord): ParticipantRecord {
-    this.#alive.delete(record.key)
     this.#away.delete(record.key)
     this.#alive.set(record.key, record)
     this.#empty.delete(shelf)
     return this.#keep(shelf, record)
   }
 
-  /** Writes a participant that was changed, and leaves its place among the silent ones as it is. */
+  /** Writes a participant that was changed, and stays alive or away as it was. */
   #amend(shelf: Shelf, record: ParticipantRecord): ParticipantRecord {
     const away = this.#away.get(record.key)
     if (away === undefined) this.#alive.set(record.key, record)

@@ -39,6 +39,13 @@ export function seen({ probeFailure: _, ...record }: ParticipantRecord, at: numb
   return { ...record, participant: { ...participant, status, lastSeen: at } }
 }
 
+/** A probe found something wrong; whether it is offline for that is another matter. */
+export function failed(record: ParticipantRecord, probeFailure: string): ParticipantRecord {
+  const { participant } = record
+  const reason = participant.status === 'offline' ? { offlineReason: probeFailure } : {}
+  return { ...record, probeFailure, participant: { ...participant, ...reason } }
+}
+
 export function offline(record: ParticipantRecord): ParticipantRecord {
   const why = record.probeFailure === undefined ? {} : { offlineReason: record.probeFailure }
   return { ...record, participant: { ...record.participant, status: 'offline', ...why } }
