@@ -7,13 +7,17 @@ import type { FastifyInstance } from 'fastify'
 export function readJsonBodies(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
-  app.addHook('onRequest', (request, _reply, done) => {
-    // Fastify refuses a content type that is none, before any parser is asked.
-    request.raw.headers['content-type'] = 'application/json'
-    done()
-  })
+  ignoreContentType(app)
   app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null, undefined)
     else parseJson(request, body as string, done)
+  })
+}
+
+/** Fastify refuses a content type that is none (`json`, empty) before any parser is asked. */
+export function ignoreContentType(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.raw.headers['content-type'] = 'application/json'
+    done()
   })
 }

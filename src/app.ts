@@ -16,7 +16,6 @@ import roomStore from '../plugins/room-store/index.ts'
 import { replyWithError } from '../routes/error-reply.ts'
 import events from '../routes/events.ts'
 import health from '../routes/health.ts'
-import { readJsonBodies } from '../routes/json-body.ts'
 import llms from '../routes/llms.ts'
 import openapi from '../routes/openapi.ts'
 import rooms from '../routes/rooms/index.ts'
@@ -70,7 +69,6 @@ export async function buildApp({ config, clock, logger }: AppDependencies): Prom
   })
   app.addHook('onRequest', answerPreflight)
   app.addHook('onRequest', refuseUnknownRoute)
-  readJsonBodies(app)
 
   // Fastify takes an option of that name for the plugin's own.
   const { logLevel: _, ...settings } = config

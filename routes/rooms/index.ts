@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { RoomRecord } from '../../plugins/room-store/store.ts'
 import { RoomNotFound } from '../../schemas/errors.ts'
+import { readJsonBodies } from '../json-body.ts'
 import close from './close.ts'
 import create from './create.ts'
 import events from './events.ts'
@@ -30,8 +31,7 @@ async function findRoom(this: FastifyInstance, request: FastifyRequest): Promise
   request.room = room
 }
 
-const ofOneRoom: FastifyPluginAsync<RoomsOptions> = async (app, { inferenceBodyLimit }) => {
-  app.decorateRequest('room')
+const ofOneRoom: FastifyPluginAsync = async (app) => {
   app.addHook('onRequest', findRoom)
   await app.register(get)
   await app.register(update)
@@ -44,6 +44,18 @@ const ofOneRoom: FastifyPluginAsync<RoomsOptions> = async (app, { inferenceBodyL
   await app.register(updateParticipant)
   await app.register(removeParticipant)
   await app.register(events)
+}
+
+const management: FastifyPluginAsync = async (app) => {
+  readJsonBodies(app)
+  await app.register(create)
+  await app.register(list)
+  await app.register(ofOneRoom, { prefix: '/:code' })
+}
+
+/** Apart from the rest: these bodies are bytes. */
+const inference: FastifyPluginAsync<RoomsOptions> = async (app, { inferenceBodyLimit }) => {
+  app.addHook('onRequest', findRoom)
   await app.register(v1, { prefix: '/v1', bodyLimit: inferenceBodyLimit })
 }
 
@@ -53,9 +65,9 @@ export interface RoomsOptions {
 }
 
 const rooms: FastifyPluginAsync<RoomsOptions> = async (app, { inferenceBodyLimit }) => {
-  await app.register(create)
-  await app.register(list)
-  await app.register(ofOneRoom, { prefix: '/:code', inferenceBodyLimit })
+  app.decorateRequest('room')
+  await app.register(management)
+  await app.register(inference, { prefix: '/:code', inferenceBodyLimit })
 }
 
 export default rooms

@@ -1,11 +1,13 @@
 import type { FastifyError, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { failureOf } from '../../error-reply.ts'
+import { ignoreContentType } from '../../json-body.ts'
 import chatCompletions from './chat-completions.ts'
 import models from './models.ts'
 
 /** Inference bodies are bytes: they are looked into, never parsed whole. */
 function readBytes(app: FastifyInstance, bodyLimit: number): void {
   app.removeAllContentTypeParsers()
+  ignoreContentType(app)
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body))
 }
 
