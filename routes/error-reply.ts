@@ -28,8 +28,21 @@ export function failureOf(error: FastifyError, request: FastifyRequest): Failure
   return { statusCode, code, message: SENTENCES.get(code)?.(request) ?? error.message }
 }
 
-/** The base shape of every failure: `{"error": "…"}`. */
+/** Where clients of OpenAI's API look for what they know; also where nothing is served. */
+const INFERENCE_PATH = /^\/rooms\/[^/?]+\/v1(?:[/?]|$)/
+
+/** The base shape of every failure, `{"error": "…"}`; on inference paths the one that the path's own clients parse. */
 export function replyWithError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { statusCode, message } = failureOf(error, request)
-  return reply.code(statusCode).send({ error: message })
+  const failure = failureOf(error, request)
+  sayWhen(error, reply)
+  const isInference = INFERENCE_PATH.test(request.url)
+  const body = isInference
+    ? request.server.ollamaProxy.protocols.openaiChat.errorBody(failure)
+    : { error: failure.message }
+  return reply.code(failure.statusCode).send(body)
+}
+
+/** RFC 9110 §10.2.3, on failures that are over after a while. */
+export function sayWhen(error: FastifyError & { retryAfterS?: number }, reply: FastifyReply): void {
+  if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS))
 }

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { EventStream, EventsQuery, HUB_EVENTS, HUB_STREAM } from '../schemas/event-stream.ts'
+import { guardHub } from './guard.ts'
 import { streamEvents } from './sse.ts'
 
 const schema = {
@@ -12,7 +13,11 @@ const schema = {
 }
 
 const events: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/events', { schema, exposeHeadRoute: false }, (request, reply) => streamEvents(request, reply))
+  app.get(
+    '/events',
+    { schema, exposeHeadRoute: false, config: { operation: 'watchHub' }, onRequest: guardHub },
+    (request, reply) => streamEvents(request, reply),
+  )
 }
 
 export default events

@@ -7,7 +7,6 @@ const HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-cache',
   connection: 'keep-alive',
-  'access-control-allow-origin': '*',
   // nginx would hold the events back until its buffer is full.
   'x-accel-buffering': 'no',
 } as const

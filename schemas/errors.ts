@@ -12,6 +12,7 @@ const MEANINGS = {
   404: 'No such room or participant',
   409: 'The name is in use',
   413: 'The body is larger than the limit',
+  429: 'Too much for now: `Retry-After` says for how many seconds',
   503: 'The hub is shutting down',
 } as const
 
@@ -47,7 +48,7 @@ export const HostTokenRequired = createError(
 export const HostOnly = createError('PTL_HOST_ONLY', 'Only the host of the room may do this', 403)
 export const NotYourParticipant = createError(
   'PTL_NOT_YOUR_PARTICIPANT',
-  'Only the participant itself may change this; the host of the room may only set `paused`',
+  'This participant is not yours; the host of the room may pause or remove it',
   403,
 )
 
@@ -56,6 +57,52 @@ export const InvalidCursor = createError(
   'cursor is not one that this hub gave out: begin again without it',
   400,
 )
+export const PasswordRequired = createError(
+  'PTL_PASSWORD_REQUIRED',
+  'This room has a password: send it, or a token of yours, as `Authorization: Bearer <password>`',
+  401,
+)
+export const AdminOnly = createError(
+  'PTL_ADMIN_ONLY',
+  "This needs the hub's admin token, sent as `Authorization: Bearer <token>`",
+  401,
+)
+export const Forbidden = createError<[string]>('PTL_FORBIDDEN', '%s', 403)
+export const ConflictingCredentials = createError(
+  'PTL_CONFLICTING_CREDENTIALS',
+  'The request carries two different credentials: send one',
+  400,
+)
+
+/** A failure that is over after a while; the answer says when, in `Retry-After` (RFC 9110 §10.2.3). */
+const TooManyGuessesBase = createError<[number]>(
+  'PTL_TOO_MANY_GUESSES',
+  'Too many wrong passwords from your address: try again in %d s',
+  429,
+)
+export class TooManyGuesses extends TooManyGuessesBase {
+  readonly retryAfterS: number
+  constructor(retryAfterS: number) {
+    super(retryAfterS)
+    this.retryAfterS = retryAfterS
+  }
+}
+
+const OverBudgetBase = createError<[string, number]>('PTL_OVER_BUDGET', '%s: try again in %d s', 429)
+export class OverBudget extends OverBudgetBase {
+  readonly retryAfterS: number
+  constructor(what: string, retryAfterS: number) {
+    super(what, retryAfterS)
+    this.retryAfterS = retryAfterS
+  }
+}
+
+const HubBusyBase = createError('PTL_HUB_BUSY', 'The hub checks too many passwords at once: try again in a moment', 503)
+export class HubBusy extends HubBusyBase {
+  readonly retryAfterS = 1
+}
+
+export const KeyNotFound = createError('PTL_KEY_NOT_FOUND', 'No such key in this room', 404)
 export const CodeTaken = createError<[string]>('PTL_CODE_TAKEN', 'The room code %s is in use', 409)
 export const ParticipantIdTaken = createError(
   'PTL_PARTICIPANT_ID_TAKEN',

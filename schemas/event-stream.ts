@@ -5,6 +5,13 @@ export const EventsQuery = Type.Object({
   lastEventId: Type.Optional(Type.String({ description: 'Like the Last-Event-ID header: replay starts behind it' })),
 })
 
+export const RoomEventsQuery = Type.Composite([
+  EventsQuery,
+  Type.Object({
+    ticket: Type.Optional(Type.String({ description: 'Instead of a password, which has no place in a URL' })),
+  }),
+])
+
 /** What `GET /events` carries. */
 export const HUB_EVENTS: readonly EventType[] = ['connected', 'gap', 'room:created', 'room:updated', 'room:closed']
 

@@ -1,16 +1,19 @@
 import type { IncomingMessage } from 'node:http'
 import cors from '@fastify/cors'
+import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
+  type FastifyServerOptions,
   LogController,
 } from 'fastify'
 import access from '../plugins/access/index.ts'
 import eventBus from '../plugins/event-bus/index.ts'
 import healthMonitor from '../plugins/health-monitor/index.ts'
+import type { Resolver } from '../plugins/ollama-proxy/dispatchers.ts'
 import ollamaProxy from '../plugins/ollama-proxy/index.ts'
 import roomStore from '../plugins/room-store/index.ts'
 import { replyWithError } from '../routes/error-reply.ts'
@@ -27,6 +30,7 @@ import type { Config } from './config.ts'
 import { describeApi } from './openapi.ts'
 import { createRequestIds } from './request-ids.ts'
 import { logRequests } from './request-log.ts'
+import type { TlsFiles } from './tls.ts'
 import { manifest } from './version.ts'
 
 declare module 'fastify' {
@@ -39,14 +43,19 @@ export interface AppDependencies {
   config: Config
   clock: Clock
   logger: FastifyBaseLogger
+  /** Looks up the names of endpoints. @default the system's */
+  resolver?: Resolver
+  /** Absent: plain HTTP. */
+  tls?: TlsFiles
 }
 
 /** A path can hold no code longer than a request line, so every code of any length reaches its 404. */
 const MAX_PARAM_LENGTH = 16_384
 
 /** The whole application, one ordered list of registers: the same in tests and in production. */
-export async function buildApp({ config, clock, logger }: AppDependencies): Promise<FastifyInstance> {
-  const app = Fastify({
+export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
+  const { config, clock, logger, resolver, tls } = dependencies
+  const options: FastifyServerOptions = {
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimit,
@@ -55,27 +64,35 @@ export async function buildApp({ config, clock, logger }: AppDependencies): Prom
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
     rewriteUrl: mendEscapes,
     frameworkErrors: (error, request, reply) => void replyWithError(error, request, reply),
-  })
+  }
+  // With TLS it is another kind of server, with the same requests and replies.
+  const secure = tls === undefined ? {} : { https: { cert: tls.cert, key: tls.key } }
+  const app = Fastify({ ...options, ...secure } as FastifyServerOptions)
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler((error: FastifyError, request, reply) => replyWithError(error, request, reply))
   app.decorate('clock', clock)
   logRequests(app)
 
+  await app.register(helmet, securityHeaders(tls))
   await app.register(cors, {
+    origin: config.corsOrigins === '*' ? '*' : config.corsOrigins.split(','),
     methods: ['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'],
     exposedHeaders: ['Retry-After', ...Object.values(POTLUCK_HEADERS)],
     strictPreflight: false,
     preflightContinue: true,
   })
   app.addHook('onRequest', answerPreflight)
-  app.addHook('onRequest', refuseUnknownRoute)
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (!request.is404) done()
+    else refuseUnknownRoute(request).catch(done)
+  })
 
   // Fastify takes an option of that name for the plugin's own.
   const { logLevel: _, ...settings } = config
   await app.register(eventBus, { ...settings, clock })
   await app.register(roomStore)
-  await app.register(access, settings)
-  await app.register(ollamaProxy, { ...settings, clock })
+  await app.register(access, { ...settings, clock, isSecure: tls !== undefined })
+  await app.register(ollamaProxy, { ...settings, clock, ...(resolver === undefined ? {} : { resolver }) })
   await app.register(healthMonitor, { ...settings, clock })
 
   await describeApi(app, manifest.version)
@@ -84,7 +101,35 @@ export async function buildApp({ config, clock, logger }: AppDependencies): Prom
   await app.register(health)
   await app.register(events)
   await app.register(rooms, { prefix: '/rooms', inferenceBodyLimit: config.inferenceBodyLimit })
+  app.addHook('preClose', () => cutOff(app))
   return app
+}
+
+const YEAR_S = 365 * 24 * 3600
+
+/** Helmet's defaults, less what breaks plain HTTP on a LAN, and what would keep other origins' pages from the API. */
+function securityHeaders(tls: TlsFiles | undefined): FastifyHelmetOptions {
+  const isTrusted = tls !== undefined && !tls.isSelfSigned
+  return {
+    contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null, 'script-src-attr': null } },
+    strictTransportSecurity: isTrusted ? { maxAge: YEAR_S } : false,
+    crossOriginResourcePolicy: { policy: 'cross-origin' },
+    crossOriginOpenerPolicy: false,
+    originAgentCluster: false,
+  }
+}
+
+/** How long what was written last may take to go out. */
+const FLUSH_MS = 100
+
+/**
+ * The last of the closing hooks, behind the grace of what runs: whoever still holds a connection is cut off. One that never
+ * asked anything, that never ends its request or does not read its answer would keep the process for as long as it likes.
+ */
+async function cutOff(app: FastifyInstance): Promise<void> {
+  app.server.closeIdleConnections()
+  await new Promise((resolve) => setTimeout(resolve, FLUSH_MS))
+  app.server.closeAllConnections()
 }
 
 const ALLOWED_HEADERS = 'Content-Type, Authorization'
@@ -100,9 +145,18 @@ function answerPreflight(request: FastifyRequest, reply: FastifyReply, done: () 
   reply.code(204).header('access-control-allow-headers', allowed).header('content-length', '0').send()
 }
 
+/** Below a protected room nobody learns what is served there. */
+const BELOW_ROOM = /^\/rooms\/([^/?]+)\/./
+
 /** Before the body is read: nobody is going to look at it. */
-function refuseUnknownRoute(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
-  done(request.is404 ? new RouteNotFound(`${request.method} ${pathOf(request)}`) : undefined)
+async function refuseUnknownRoute(request: FastifyRequest): Promise<void> {
+  const code = BELOW_ROOM.exec(request.url)?.[1]
+  const room = code === undefined ? undefined : await request.server.roomStore.findRoom(code)
+  if (room !== undefined) {
+    request.room = room
+    await request.server.access.enter(request, 'unknown')
+  }
+  throw new RouteNotFound(`${request.method} ${pathOf(request)}`)
 }
 
 /** A broken escape names no room and nobody: as plain text it is looked up like any other name, and not found. */

@@ -75,16 +75,22 @@ const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_60
 function duration(named: Named, fallback: string): Setting<number> {
   const read = (value: string): number | undefined => {
     const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(value) ?? /^(\d{1,13})()$/.exec(value) ?? []
-    return count === undefined ? undefined : Math.max(1, Number(count) * (UNITS_MS[unit ?? ''] ?? 1))
+    const ms = Number(count) * (UNITS_MS[unit ?? ''] ?? 1)
+    return ms > 0 ? ms : undefined
   }
   return {
     ...named,
     flag: flagOf(named.env),
     default: read(fallback) as number,
     shownDefault: fallback,
-    allowed: 'a time like 90s, 30m, 12h or 7d (or a whole number of ms)',
+    allowed: 'a time like 90s, 30m, 12h or 7d (or a whole number of ms), not 0',
     read,
   }
+}
+
+/** Empty: none. */
+function path(named: Named): Setting<string> {
+  return text(named, '', /^[^\0]*$/, 'a path')
 }
 
 function addresses(named: Named): Setting<readonly string[]> {
@@ -151,6 +157,56 @@ export const SETTINGS = {
     env: 'POTLUCK_TRUSTED_PROXIES',
     description: 'Reverse proxies whose `X-Forwarded-For` is believed',
   }),
+  corsOrigins: text(
+    {
+      env: 'POTLUCK_CORS_ORIGINS',
+      description: 'Web pages of which origins may use the hub: `*`, or origins separated by commas',
+    },
+    '*',
+    /^(?:\*|https?:\/\/[^\s,/]+(?:,https?:\/\/[^\s,/]+)*)$/,
+    '* or origins like https://dash.example, separated by commas',
+  ),
+  tls: boolean(
+    {
+      env: 'POTLUCK_TLS',
+      description: 'HTTPS with a certificate that the hub makes for itself once and keeps in its data directory',
+    },
+    false,
+  ),
+  tlsCert: path({
+    env: 'POTLUCK_TLS_CERT',
+    description: 'HTTPS with this certificate: path of a PEM file, with its chain',
+  }),
+  tlsKey: path({ env: 'POTLUCK_TLS_KEY', description: 'Path of the PEM file with its key' }),
+  dataDir: path({
+    env: 'POTLUCK_DATA_DIR',
+    description: "Where the hub keeps what it must not forget; empty: the XDG data directory's `potluck`",
+  }),
+  adminToken: text(
+    {
+      env: 'POTLUCK_ADMIN_TOKEN',
+      description: 'When set, opening rooms, `GET /events` and `/metrics` need it as a bearer token',
+    },
+    '',
+    /^(?:[\x21-\x7e]{16,256})?$/,
+    '16 to 256 printable characters without spaces, or empty for none',
+  ),
+  guessesPerMinute: integer(
+    {
+      env: 'POTLUCK_GUESSES_PER_MINUTE',
+      description: 'Wrong passwords a minute, per address and room, that are answered; more get 429',
+    },
+    10,
+    1,
+    10_000,
+  ),
+  publicEndpoints: boolean(
+    {
+      env: 'POTLUCK_PUBLIC_ENDPOINTS',
+      description: 'Whether participants may be on the internet, not only on private networks',
+    },
+    false,
+  ),
   bodyLimit: integer(
     { env: 'POTLUCK_BODY_LIMIT', description: "Largest body of the hub's own API, bytes" },
     64 * 1024,
@@ -284,14 +340,14 @@ export interface ConfigSources {
 export function readConfig({ options = {}, flags = {}, env = {} }: ConfigSources = {}): Config {
   const entries = Object.entries(SETTINGS).map(([name, setting]) => {
     const option = options[name as SettingName]
-    if (option !== undefined) return [name, checked(setting, name, String(option))]
+    if (option !== undefined && option !== setting.default) return [name, checked(setting, name, String(option))]
     const flag = flags[setting.flag]
     if (flag !== undefined && flag !== '') return [name, checked(setting, `--${setting.flag}`, flag)]
     const variable = env[setting.env]
     if (variable !== undefined && variable !== '') return [name, checked(setting, setting.env, variable)]
     return [name, setting.default]
   })
-  return Object.freeze(Object.fromEntries(entries)) as Config
+  return Object.freeze(Object.fromEntries(entries.map(([name, value]) => [name, Object.freeze(value)]))) as Config
 }
 
 function checked(setting: Setting<unknown>, source: string, value: string): unknown {

@@ -1,10 +1,12 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { pino } from 'pino'
+import type { Resolver } from '../plugins/ollama-proxy/dispatchers.ts'
 import type { Clock } from '../schemas/clock.ts'
 import { buildApp } from './app.ts'
 import { systemClock } from './clock.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
+import { loadTls } from './tls.ts'
 
 export type { Clock, Config }
 export { ConfigError }
@@ -14,12 +16,16 @@ export interface HubOptions extends Partial<Config> {
   logger?: FastifyBaseLogger
   /** @default the system's */
   clock?: Clock
+  /** Looks up the names of endpoints. @default the system's */
+  resolver?: Resolver
 }
 
 export interface Hub {
   readonly config: Config
   /** Where the hub is reached from this machine, e.g. `http://127.0.0.1:3000`. @throws before `listen()` */
   readonly url: string
+  /** SHA-256 of the certificate, as it is compared by eye; undefined without TLS, and before `listen()`. */
+  readonly fingerprint: string | undefined
   /** The Fastify instance; decorators are there once `listen()` or `ready()` has resolved. */
   readonly app: Promise<FastifyInstance>
   /** Starts without listening: for `app.inject`. */
@@ -39,11 +45,19 @@ export interface Hub {
 export function createHub({
   logger = pino({ level: 'silent' }),
   clock = systemClock,
+  resolver,
   ...options
 }: HubOptions = {}): Hub {
   const config = readConfig({ options })
-  const app = buildApp({ config, clock, logger })
+  const tls = loadTls(config)
+  const app = tls.then((files) => {
+    const optional = { ...(resolver === undefined ? {} : { resolver }), ...(files === undefined ? {} : { tls: files }) }
+    return buildApp({ config, clock, logger, ...optional })
+  })
+  // Whoever calls `listen` or `ready` is told; a hub that nobody starts must not end the process.
+  app.catch(() => {})
   let url: string | undefined
+  let fingerprint: string | undefined
   let closed: Promise<void> | undefined
 
   return {
@@ -55,6 +69,10 @@ export function createHub({
       return url
     },
 
+    get fingerprint() {
+      return fingerprint
+    },
+
     async ready() {
       await (await app).ready()
     },
@@ -62,12 +80,14 @@ export function createHub({
     async listen() {
       const instance = await app
       await instance.listen({ host: config.host, port: config.port })
-      url = localUrl(instance.server.address() as AddressInfo)
+      const files = await tls
+      fingerprint = files?.fingerprint
+      url = localUrl(files === undefined ? 'http' : 'https', instance.server.address() as AddressInfo)
       return url
     },
 
     close() {
-      closed ??= app.then(shutDown)
+      closed ??= app.then(shutDown, () => {})
       return closed
     },
   }
@@ -83,8 +103,8 @@ async function shutDown(app: FastifyInstance): Promise<void> {
 }
 
 /** A wildcard address is no address to connect to (some systems refuse it): the loopback one stands for it. */
-function localUrl({ address, family, port }: AddressInfo): string {
-  if (address === '0.0.0.0') return `http://127.0.0.1:${port}`
-  if (address === '::') return `http://[::1]:${port}`
-  return family === 'IPv6' ? `http://[${address}]:${port}` : `http://${address}:${port}`
+function localUrl(scheme: string, { address, family, port }: AddressInfo): string {
+  if (address === '0.0.0.0') return `${scheme}://127.0.0.1:${port}`
+  if (address === '::') return `${scheme}://[::1]:${port}`
+  return family === 'IPv6' ? `${scheme}://[${address}]:${port}` : `${scheme}://${address}:${port}`
 }

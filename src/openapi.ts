@@ -9,6 +9,7 @@ const TAGS = [
     name: 'Inference',
     description: "What the room's clients ask; errors have the shape that the API's own clients parse",
   },
+  { name: 'Keys', description: 'Personal keys that the host gives out, with budgets' },
   { name: 'Events', description: 'What happens, live' },
   { name: 'Hub', description: 'The server itself' },
 ]

@@ -1,5 +1,6 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import { InvalidEndpoint } from '../../schemas/errors.ts'
+import { isLoopbackAddress } from './addresses.ts'
 
 /** Where the hub itself can be reached, to refuse a participant that is the hub. */
 export interface HubAddresses {
@@ -14,17 +15,24 @@ export interface ParsedEndpoint {
   basePath: string
 }
 
-const LOOPBACK = new BlockList()
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
-LOOPBACK.addSubnet('0.0.0.0', 8, 'ipv4')
-LOOPBACK.addAddress('::1', 'ipv6')
-LOOPBACK.addAddress('::', 'ipv6')
+const WHAT_IS_ALLOWED =
+  "it may be the address that you join from or one of a private network, and loopback only for who joins on the hub's own machine"
+
+/** Some systems connect to themselves there. */
+function isUnspecified(host: string): boolean {
+  return host === '::' || /^0(\.|$)/.test(host)
+}
 
 /**
  * Reads the base URL of an LLM server. Requests go to it without a trailing `/` or `/v1`, since clients give it either way.
+ * @param allows whether the hub may connect to an address; a name is looked up when it connects
  * @throws PTL_INVALID_ENDPOINT with a sentence that says what to do
  */
-export function parseEndpoint(endpoint: string, hub: HubAddresses): ParsedEndpoint {
+export function parseEndpoint(
+  endpoint: string,
+  hub: HubAddresses,
+  allows: (address: string) => boolean,
+): ParsedEndpoint {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new InvalidEndpoint('endpoint must be an http or https URL like http://192.168.1.20:11434')
@@ -37,6 +45,10 @@ export function parseEndpoint(endpoint: string, hub: HubAddresses): ParsedEndpoi
   if (hasHiddenCharacters(endpoint))
     throw new InvalidEndpoint('endpoint must not contain spaces, control characters or \\')
   if (isHub(url, hub)) throw new InvalidEndpoint("endpoint is this hub's own address: give that of your LLM server")
+  const host = bareHost(url.hostname)
+  const address = isLocalName(host) ? '127.0.0.1' : host
+  if (isIP(address) !== 0 && !allows(address))
+    throw new InvalidEndpoint(`endpoint must not be ${host}: ${WHAT_IS_ALLOWED}`)
   return { origin: url.origin, basePath: basePathOf(url) }
 }
 
@@ -53,13 +65,7 @@ function isHub(url: URL, { ports, hosts }: HubAddresses): boolean {
   const urlPort = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
   if (!ports.has(urlPort)) return false
   const host = bareHost(url.hostname)
-  return isLoopback(host) || hosts.has(host)
-}
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host.endsWith('.localhost')) return true
-  const family = isIP(host)
-  return family !== 0 && LOOPBACK.check(host, family === 4 ? 'ipv4' : 'ipv6')
+  return isLocalName(host) || isLoopbackAddress(host) || isUnspecified(host) || hosts.has(host)
 }
 
 /** `::ffff:192.168.1.20`, also written `::ffff:c0a8:114`, is the same machine as its IPv4 address. */
@@ -79,4 +85,9 @@ export function bareHost(host: string): string {
     .replace(/^\[|\]$/g, '')
     .replace(/\.$/, '')
   return unmappedAddress(bare)
+}
+
+/** RFC 6761 §6.3: names that always mean this machine. */
+function isLocalName(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost')
 }

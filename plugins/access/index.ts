@@ -2,106 +2,161 @@ import { BlockList } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import {
-  HostOnly,
-  HostTokenRequired,
-  InvalidPassword,
-  NotYourParticipant,
-  TokenRequired,
-} from '../../schemas/errors.ts'
+import type { Clock } from '../../schemas/clock.ts'
+import { NotYourParticipant, TokenRequired } from '../../schemas/errors.ts'
 import { sameHash } from '../../schemas/hashes.ts'
-import type { Claim, Owner, ParticipantRecord, RoomRecord } from '../room-store/store.ts'
-import { bareHost, type HubAddresses, type ParsedEndpoint, parseEndpoint, unmappedAddress } from './endpoints.ts'
+import type { Claim, Owner, ParticipantRecord, Target } from '../room-store/store.ts'
+import { type AddressPolicy, createAddressPolicy } from './addresses.ts'
+import { type Budgets, createBudgets } from './budgets.ts'
+import { credentialOf } from './credentials.ts'
+import { bareHost, type HubAddresses, parseEndpoint, unmappedAddress } from './endpoints.ts'
+import { createGate, type Gate, type Identity, type Shown } from './gate.ts'
+import { createGuesses } from './guesses.ts'
+import type { Operation } from './operations.ts'
 import { createPasswords } from './passwords.ts'
-import { bearerToken, hashToken, type MintedToken, mintToken } from './tokens.ts'
+import { createTickets, type Tickets } from './tickets.ts'
+import { hashToken, type MintedToken, mintToken } from './tokens.ts'
+import { createVerified } from './verified.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     access: Access
   }
+  interface FastifyRequest {
+    /** Who sent it, once `access.enter` has found out. */
+    identity: Identity
+  }
+  interface FastifyContextConfig {
+    /** What the route does, for the table that decides who may. */
+    operation?: Operation
+  }
 }
 
 export interface AccessOptions {
+  clock: Clock
   /** Whether an address speaks for a client that knows no tokens. @default true */
   addressTrust: boolean
   /** Proxies whose `X-Forwarded-For` is believed; an address of theirs speaks for nobody. */
   trustedProxies: readonly string[]
+  /** Empty: none. */
+  adminToken: string
+  /** @default 10 */
+  guessesPerMinute: number
+  /** @default false */
+  publicEndpoints: boolean
+  /** The hub speaks TLS. */
+  isSecure: boolean
 }
 
-export interface Access {
+export interface Access extends Pick<Gate, 'enterHub'> {
+  budgets: Budgets
+  tickets: Tickets
+  policy: AddressPolicy
+  /** Sets `request.identity`. @throws as `Gate.enter` */
+  enter(request: FastifyRequest, operation: Operation): Promise<void>
   /** @returns null for no password: absent, `null` or empty */
   hashPassword(password: string | null | undefined): Promise<string | null>
-  /** @throws PTL_INVALID_PASSWORD */
-  checkPassword(room: RoomRecord, password: string | null | undefined): Promise<void>
+  /** Of a join: in its body, where its headers show nothing. @throws PTL_INVALID_PASSWORD, PTL_TOO_MANY_GUESSES */
+  enterToJoin(request: FastifyRequest, password: string | null | undefined): Promise<void>
   mintToken(): MintedToken
+  hashToken(token: string): string
+  shownBy(request: FastifyRequest): Shown
   /** Who the sender of this request claims to be. */
   claimOf(request: FastifyRequest): Claim
-  /** The bearer token that came with the request. */
+  /** The credential that came with the request. */
   tokenOf(request: FastifyRequest): string | undefined
-  /** @throws PTL_HOST_TOKEN_REQUIRED, or PTL_HOST_ONLY for a participant of the room */
-  requireHost(request: FastifyRequest): Promise<void>
   /**
    * May the sender change this participant? Itself everything; the host what `hostMay` says.
    * @throws PTL_TOKEN_REQUIRED, PTL_NOT_YOUR_PARTICIPANT
    */
-  requireSelf(request: FastifyRequest, record: ParticipantRecord, hostMay: boolean): Promise<void>
+  requireSelf(request: FastifyRequest, record: ParticipantRecord, hostMay: boolean): void
   /** Makes the sender of this request the owner of what it creates. */
   newOwner(request: FastifyRequest): { owner: Owner; token: string }
   /** @throws PTL_INVALID_ENDPOINT */
-  parseEndpoint(endpoint: string, request: FastifyRequest): ParsedEndpoint
+  parseEndpoint(endpoint: string, request: FastifyRequest): Target
 }
 
 export default fp<AccessOptions>(
-  async (app, { addressTrust, trustedProxies }) => {
+  async (app, { clock, addressTrust, trustedProxies, adminToken, guessesPerMinute, publicEndpoints, isSecure }) => {
     const proxies = blockListOf(trustedProxies)
-    const addressOf = (request: FastifyRequest): string | undefined => {
-      // A socket that has closed meanwhile has no address any more.
-      const address = unmappedAddress(request.ip ?? '')
-      return address !== '' && addressTrust && !isListed(proxies, address) ? address : undefined
-    }
-    const holdsTokenIn = async ({ room }: FastifyRequest, tokenHash: string): Promise<boolean> => {
-      const records = await app.roomStore.listParticipants(room.room.id)
-      return records.some(({ owner }) => sameHash(owner.tokenHash, tokenHash))
-    }
     const passwords = createPasswords()
+    const tickets = createTickets({ clock })
+    const gate = createGate({
+      rooms: app.roomStore,
+      passwords,
+      guesses: createGuesses({ clock, perMinute: guessesPerMinute }),
+      verified: createVerified(),
+      tickets,
+      ...(adminToken === '' ? {} : { adminTokenHash: hashToken(adminToken) }),
+    })
+    /** Absent where it is that of a proxy, which is everybody's. */
+    const clientAddress = (request: FastifyRequest): string | undefined => {
+      const address = addressOf(request)
+      return address !== '' && !isListed(proxies, address) ? address : undefined
+    }
+    /** Absent where it proves nothing. */
+    const provenAddress = (request: FastifyRequest) => (addressTrust ? clientAddress(request) : undefined)
+    let isWarned = false
+    const warnOnce = () => {
+      if (isSecure || isWarned) return
+      isWarned = true
+      app.log.warn(
+        'a room has a password, but the hub speaks plain HTTP: whoever listens on the LAN can read it (--tls)',
+      )
+    }
     const access: Access = {
-      hashPassword: async (password) => (isGiven(password) ? passwords.hash(password) : null),
-      async checkPassword({ passwordHash }, password) {
-        if (passwordHash === undefined) return
-        if (!isGiven(password) || !(await passwords.verify(password, passwordHash))) throw new InvalidPassword()
-      },
+      budgets: createBudgets({ clock }),
+      tickets,
+      policy: createAddressPolicy({ allowPublic: publicEndpoints }),
+      enterHub: gate.enterHub,
       mintToken,
+      hashToken,
+      shownBy,
+      tokenOf: (request) => credentialOf(request.headers),
+      async enter(request, operation) {
+        request.identity = await gate.enter(operation, request.room, shownBy(request))
+      },
+      async enterToJoin(request, password) {
+        const { room } = request
+        if (room.passwordHash === undefined) return
+        // In the body it is the base contract's, in a header everybody's; two that differ are one too many.
+        if (isGiven(password)) await gate.checkPassword(room, password, addressOf(request))
+        else await access.enter(request, 'join')
+      },
+      async hashPassword(password) {
+        if (!isGiven(password)) return null
+        warnOnce()
+        return passwords.hash(password)
+      },
       claimOf(request) {
-        const tokenHash = tokenHashOf(request)
-        const address = addressOf(request)
+        const credential = credentialOf(request.headers)
+        const address = provenAddress(request)
         return {
-          ...(tokenHash === undefined ? {} : { tokenHash }),
+          ...(credential === undefined ? {} : { tokenHash: hashToken(credential) }),
           ...(address === undefined ? {} : { address }),
         }
       },
-      tokenOf: (request) => bearerToken(request.headers.authorization),
-      async requireHost(request) {
-        const tokenHash = tokenHashOf(request)
-        if (tokenHash !== undefined && sameHash(request.room.hostTokenHash, tokenHash)) return
-        if (tokenHash !== undefined && (await holdsTokenIn(request, tokenHash))) throw new HostOnly()
-        throw new HostTokenRequired()
-      },
-      async requireSelf(request, record, hostMay) {
-        const tokenHash = tokenHashOf(request)
-        if (tokenHash === undefined) throw new TokenRequired()
-        if (sameHash(record.owner.tokenHash, tokenHash)) return
-        const isHost = sameHash(request.room.hostTokenHash, tokenHash)
-        if (isHost && hostMay) return
-        if (isHost || (await holdsTokenIn(request, tokenHash))) throw new NotYourParticipant()
+      requireSelf(request, record, hostMay) {
+        const credential = credentialOf(request.headers)
+        if (credential !== undefined && sameHash(record.owner.tokenHash, hashToken(credential))) return
+        const { role } = request.identity
+        if (role === 'host' && hostMay) return
+        if (role === 'host' || role === 'participant') throw new NotYourParticipant()
         throw new TokenRequired()
       },
       newOwner(request) {
         const { token, hash } = mintToken()
-        const address = addressOf(request)
+        const address = provenAddress(request)
         return { owner: { tokenHash: hash, tokenUsed: false, ...(address === undefined ? {} : { address }) }, token }
       },
-      parseEndpoint: (endpoint, request) => parseEndpoint(endpoint, hubAddresses(request)),
+      parseEndpoint(endpoint, request) {
+        const joinedFrom = clientAddress(request)
+        const reach = joinedFrom === undefined ? {} : { joinedFrom }
+        const parsed = parseEndpoint(endpoint, hubAddresses(request), (address) => access.policy.allows(address, reach))
+        return { ...parsed, ...reach }
+      },
     }
+    app.decorateRequest('identity')
     app.decorate('access', access)
   },
   { name: 'access', dependencies: ['room-store'] },
@@ -111,9 +166,19 @@ function isGiven(password: string | null | undefined): password is string {
   return password !== undefined && password !== null && password !== ''
 }
 
-function tokenHashOf({ headers }: FastifyRequest): string | undefined {
-  const token = bearerToken(headers.authorization)
-  return token === undefined ? undefined : hashToken(token)
+/** A socket that has closed meanwhile has none any more. */
+function addressOf(request: FastifyRequest): string {
+  return unmappedAddress(request.ip ?? '')
+}
+
+function shownBy(request: FastifyRequest): Shown {
+  const credential = credentialOf(request.headers)
+  const { ticket } = request.query as { ticket?: unknown }
+  return {
+    address: addressOf(request),
+    ...(credential === undefined ? {} : { credential }),
+    ...(typeof ticket === 'string' ? { ticket } : {}),
+  }
 }
 
 function blockListOf(entries: readonly string[]): BlockList {

@@ -1,6 +1,8 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 
+import { HubBusy } from '../../schemas/errors.ts'
+
 const deriveKey = promisify(argon2)
 
 /** OWASP's first choice for argon2id: 19 MiB, two passes, one lane; some 30 ms of a thread of the pool, not of the event loop. */
@@ -13,12 +15,16 @@ const MAX_AT_ONCE = 2
 
 export type Passwords = ReturnType<typeof createPasswords>
 
+/** Checks that wait for their turn; beyond, everybody would wait for longer than a client does. */
+export const MAX_WAITING = 128
+
 /** argon2id (RFC 9106), off the event loop. */
 export function createPasswords() {
   const waiting: (() => void)[] = []
   let running = 0
 
   async function derive(password: string, salt: Buffer): Promise<Buffer> {
+    if (waiting.length >= MAX_WAITING) throw new HubBusy()
     if (running >= MAX_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve))
     else running += 1
     try {

@@ -18,11 +18,3 @@ export function mintToken(): MintedToken {
   const token = randomBytes(TOKEN_BYTES).toString('base64url')
   return { token, hash: hashToken(token) }
 }
-
-/** RFC 6750 §2.1; the scheme's case does not matter (RFC 9110 §11.1). */
-const BEARER = /^Bearer +([\w.~+/=-]{1,512})$/i
-
-/** @returns undefined where the header carries no bearer token. */
-export function bearerToken(authorization: string | undefined): string | undefined {
-  return authorization === undefined ? undefined : BEARER.exec(authorization)?.[1]
-}

@@ -26,15 +26,21 @@ const LATE_TICKS = 5
 
 /** Nobody is judged by a clock that jumped: each limit begins anew. */
 class Grace {
+  /** A clock that is set back by less than this is no jump, and ends no grace. */
+  readonly #marginMs: number
   #until = Number.NEGATIVE_INFINITY
+
+  constructor(marginMs: number) {
+    this.#marginMs = marginMs
+  }
 
   begin(now: number, ms: number): void {
     this.#until = now + ms
   }
 
-  /** A clock that was set back leaves an end in the far future, so what is further off than `ms` counts as over. */
+  /** A clock that was set back leaves an end in the far future, so what is much further off than `ms` counts as over. */
   isOver(now: number, ms: number): boolean {
-    return now >= this.#until || this.#until - now > ms
+    return now >= this.#until || this.#until - now > ms + this.#marginMs
   }
 }
 
@@ -43,9 +49,9 @@ export type HealthMonitor = ReturnType<typeof createHealthMonitor>
 /** Marks silent participants as offline, once per change; removes those who stay away, and rooms that nobody uses. */
 export function createHealthMonitor(options: HealthMonitorOptions) {
   const { store, clock, timeoutMs, tickMs, participantTtlMs, roomTtlMs } = options
-  const silence = new Grace()
-  const absence = new Grace()
-  const idleness = new Grace()
+  const silence = new Grace(LATE_TICKS * tickMs)
+  const absence = new Grace(LATE_TICKS * tickMs)
+  const idleness = new Grace(LATE_TICKS * tickMs)
   let expectedAt = clock.now()
 
   function noticeJump(now: number): void {

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import type { Metrics } from '../../schemas/events.ts'
 import { clientHeaders } from './headers.ts'
 import type { Meter } from './meter.ts'
-import type { Protocol } from './protocols/protocol.ts'
+import type { Protocol, Usage } from './protocols/protocol.ts'
 import { RefusedAnswer, reasonOf } from './upstream-errors.ts'
 
 /** How far a request had come when it ended. */
@@ -53,6 +53,11 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.outcome = promise
     this.#settle = resolve
     options.response.once('close', this.#onClose)
+  }
+
+  /** Of an answer that has begun, as far as it came. */
+  get usage(): Usage | undefined {
+    return this.#isStarted && this.#statusCode < 400 ? this.#options.meter.usage() : undefined
   }
 
   /** Ends the request from this side: a hub that shuts down. */

@@ -1,8 +1,8 @@
 import fp from 'fastify-plugin'
 import { nanoid } from 'nanoid'
-import { Agent } from 'undici'
 import type { Clock } from '../../schemas/clock.ts'
 import type { ParticipantRecord } from '../room-store/store.ts'
+import { createDispatchers, type Resolver } from './dispatchers.ts'
 import { type ProbeResult, probeEndpoint } from './probe.ts'
 import { openaiChat } from './protocols/openai-chat.ts'
 import { createProxy, type InferenceProxy } from './proxy.ts'
@@ -22,6 +22,8 @@ declare module 'fastify' {
 
 export interface OllamaProxyOptions {
   clock: Clock
+  /** @default the system's */
+  resolver?: Resolver
   /** @default 10000 */
   connectTimeoutMs: number
   /** @default 900000 */
@@ -35,21 +37,27 @@ export interface OllamaProxyOptions {
 }
 
 export default fp<OllamaProxyOptions>(
-  async (app, { clock, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, probeTimeoutMs, graceMs }) => {
-    const agent = new Agent({ connect: { timeout: connectTimeoutMs }, allowH2: false })
+  async (app, { clock, resolver, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, probeTimeoutMs, graceMs }) => {
+    const { policy } = app.access
+    const dispatchers = createDispatchers({
+      allows: (address, reach) => policy.allows(address, reach),
+      connectTimeoutMs,
+      ...(resolver === undefined ? {} : { resolver }),
+    })
     const proxy = createProxy({
       rooms: app.roomStore,
       events: app.eventBus,
-      dispatcherFor: () => agent,
+      dispatcherFor: dispatchers.dispatcherFor,
       clock,
       timeouts: { firstByteMs: firstByteTimeoutMs, idleMs: idleTimeoutMs },
       graceMs,
       hubId: `potluck-${nanoid(12)}`,
     })
-    const probe = (record: ParticipantRecord) => probeEndpoint(agent, record.target, probeTimeoutMs)
+    const probe = (record: ParticipantRecord) =>
+      probeEndpoint(dispatchers.dispatcherFor(record), record.target, probeTimeoutMs)
     app.decorate('ollamaProxy', Object.assign(proxy, { protocols: PROTOCOLS, probe }))
     app.addHook('preClose', () => proxy.drain())
-    app.addHook('onClose', () => agent.destroy())
+    app.addHook('onClose', () => dispatchers.destroy())
   },
-  { name: 'ollama-proxy', dependencies: ['event-bus', 'room-store'] },
+  { name: 'ollama-proxy', dependencies: ['access', 'event-bus', 'room-store'] },
 )

@@ -1,5 +1,5 @@
 import type { Metrics } from '../../schemas/events.ts'
-import type { Protocol } from './protocols/protocol.ts'
+import type { Protocol, Usage } from './protocols/protocol.ts'
 
 /** Usage stands at the end of an answer; llama.cpp's last chunk with its timings has some 900 bytes. */
 export const TAIL_BYTES = 8 * 1024
@@ -45,8 +45,8 @@ export class Meter {
   }
 
   finish(now: number): Metrics {
-    const { protocol, startedAt } = this.#options
-    const told = protocol.readUsage(Buffer.concat(this.#tail).subarray(-TAIL_BYTES).toString('utf8'))
+    const { startedAt } = this.#options
+    const told = this.#told()
     const { inputTokens, outputTokens } = told ?? this.#estimate()
     const ttftMs = (this.#firstByteAt ?? now) - startedAt
     const durationMs = now - startedAt
@@ -60,6 +60,16 @@ export class Meter {
         this.#frames > 1 ? speed(outputTokens - 1, durationMs - ttftMs) : speed(outputTokens, durationMs),
       estimated: told === undefined,
     }
+  }
+
+  /** As the server told it, else as it was counted. */
+  usage(): Usage {
+    return this.#told() ?? this.#estimate()
+  }
+
+  #told(): Usage | undefined {
+    const tail = Buffer.concat(this.#tail).subarray(-TAIL_BYTES)
+    return this.#options.protocol.readUsage(tail.toString('utf8'))
   }
 
   /** A blank line ends a frame, wherever the borders of the chunks are. */
@@ -83,7 +93,7 @@ export class Meter {
   }
 
   /** Servers send a frame a token; an answer in one piece is judged by its size. */
-  #estimate(): { inputTokens: number; outputTokens: number } {
+  #estimate(): Usage {
     const outputTokens = this.#frames > 0 ? this.#frames : Math.ceil(this.#bytes / BYTES_PER_TOKEN)
     return { inputTokens: Math.ceil(this.#options.requestBytes / BYTES_PER_TOKEN), outputTokens }
   }

@@ -11,7 +11,7 @@ import { Forward, type Outcome } from './forward.ts'
 import { upstreamHeaders } from './headers.ts'
 import { type ScannedObject, scanObject } from './json-scan.ts'
 import { Meter } from './meter.ts'
-import type { Protocol } from './protocols/protocol.ts'
+import type { Protocol, Usage } from './protocols/protocol.ts'
 import { findCandidates } from './routing.ts'
 import { spliceBody } from './splice.ts'
 
@@ -56,6 +56,13 @@ export interface Served {
   model: string
   stream: boolean
   outcome: Outcome
+  /** What was read and written, also of an answer that broke off or that nobody waited for. */
+  usage(): Usage | undefined
+}
+
+interface InFlight {
+  readonly roomId: string
+  isRoomClosed: boolean
 }
 
 export type InferenceProxy = ReturnType<typeof createProxy>
@@ -70,8 +77,7 @@ interface Reading {
 /** Brings inference requests to a participant and the answer back, byte for byte. */
 export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, graceMs, hubId }: ProxyOptions) {
   const balancer = createBalancer()
-  /** With the id of the room. */
-  const inFlight = new Map<Forward, string>()
+  const inFlight = new Map<Forward, InFlight>()
   const via = `1.1 ${hubId}`
   let isClosing = false
 
@@ -156,13 +162,15 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
       announceStart(request, reading, choice)
       const { record } = choice.candidate
       const forward = dispatch(request, reading, choice, startedAt)
-      inFlight.set(forward, request.room.room.id)
+      const entry = { roomId: request.room.room.id, isRoomClosed: false }
+      inFlight.set(forward, entry)
       const outcome = await forward.outcome
       inFlight.delete(forward)
       choice.release()
-      announceEnd(request, reading, record.participant.id, outcome)
+      // Nobody is left to tell, and the bus has forgotten the room.
+      if (!entry.isRoomClosed) announceEnd(request, reading, record.participant.id, outcome)
       const { model, stream } = reading
-      request.onServed({ participantId: record.participant.id, model, stream, outcome })
+      request.onServed({ participantId: record.participant.id, model, stream, outcome, usage: () => forward.usage })
       if (outcome.kind === 'failed' && outcome.stage !== 'stream') throw failure(record, outcome)
     },
 
@@ -173,8 +181,10 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
 
     /** The room is closed: what runs may finish, and after the grace period ends with an error that says so. */
     endRoom(roomId: string): void {
-      const ofRoom = [...inFlight].filter(([, id]) => id === roomId).map(([forward]) => forward)
-      endAfterGrace(ofRoom, new RoomClosed())
+      const ofRoom = [...inFlight].filter(([, entry]) => entry.roomId === roomId)
+      for (const [, entry] of ofRoom) entry.isRoomClosed = true
+      const forwards = ofRoom.map(([forward]) => forward)
+      void endAfterGrace(forwards, new RoomClosed())
     },
 
     /** Takes nothing new, lets what runs finish, and after the grace period ends what is left with an error that says so. */

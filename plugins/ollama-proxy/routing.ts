@@ -20,7 +20,7 @@ const MODEL_PREFIX = 'model:'
 export function findCandidates(model: string, records: readonly ParticipantRecord[]): Candidate[] {
   const matching = matches(model, records)
   if (matching.length === 0) throw new NoParticipant()
-  const present = matching.filter(({ record }) => record.participant.status !== 'offline')
+  const present = matching.filter(({ record }) => isPresent(record))
   if (present.length === 0) throw ANY.has(model) ? new NoParticipant() : new ParticipantOffline()
   const able = present.filter(({ record }) => record.participant.paused !== true)
   if (able.length === 0) throw new ParticipantPaused()
@@ -40,12 +40,17 @@ function withFirstModel(record: ParticipantRecord): Candidate {
   return { record, model: record.participant.model }
 }
 
+/** Exact names first; Ollama's implied tag where nobody who is there has the exact one. */
 function offering(name: string, records: readonly ParticipantRecord[]): Candidate[] {
   const exact = records.filter(({ participant }) => participant.models.includes(name))
-  if (exact.length > 0) return exact.map((record) => ({ record, model: name }))
+  if (exact.some(isPresent)) return exact.map((record) => ({ record, model: name }))
   const bare = withoutImpliedTag(name)
   return records.flatMap((record) => {
     const model = record.participant.models.find((offered) => withoutImpliedTag(offered) === bare)
     return model === undefined ? [] : [{ record, model }]
   })
+}
+
+function isPresent({ participant }: ParticipantRecord): boolean {
+  return participant.status !== 'offline'
 }

@@ -8,6 +8,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['ETIMEDOUT', 'Connection timed out'],
   ['ENOTFOUND', 'Host name not found'],
   ['EAI_AGAIN', 'Host name could not be looked up'],
+  ['PTL_FORBIDDEN_ADDRESS', 'Its endpoint leads to an address that the hub does not connect to'],
   ['UND_ERR_CONNECT_TIMEOUT', 'Connection timed out'],
   ['UND_ERR_HEADERS_TIMEOUT', 'No answer in time'],
   ['UND_ERR_BODY_TIMEOUT', 'The answer stopped coming'],

@@ -63,6 +63,10 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
     viewRoom: (roomId) => store.viewRoom(roomId),
     listRooms: (page) => store.listRooms(page),
     listParticipants: (roomId) => store.listParticipants(roomId),
+    findToken: (roomId, tokenHash) => store.findToken(roomId, tokenHash),
+    addKey: (roomId, key, tokenHash) => store.addKey(roomId, key, tokenHash),
+    listKeys: (roomId) => store.listKeys(roomId),
+    removeKey: (roomId, keyId) => store.removeKey(roomId, keyId),
     getParticipant: (roomId, id) => store.getParticipant(roomId, id),
     takeDueProbes: (now, leaseMs, limit) => store.takeDueProbes(now, leaseMs, limit),
 

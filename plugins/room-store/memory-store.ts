@@ -2,6 +2,8 @@ import { nanoid } from 'nanoid'
 import {
   CodeTaken,
   InvalidCursor,
+  KeyNotFound,
+  NotYourParticipant,
   ParticipantIdTaken,
   ParticipantNotFound,
   RoomNotFound,
@@ -21,12 +23,14 @@ import type {
   PageOptions,
   ParticipantChange,
   ParticipantRecord,
+  PersonalKey,
   ProbedParticipant,
   ProbeFinding,
   RoomChange,
   RoomPage,
   RoomRecord,
   RoomStore,
+  TokenHolder,
 } from './store.ts'
 
 interface Shelf {
@@ -36,6 +40,8 @@ interface Shelf {
   readonly participants: Map<string, ParticipantRecord>
   /** How many offer a model, by its name without the implied tag. */
   readonly offers: Map<string, number>
+  /** By the hash of the token. */
+  readonly tokens: Map<string, TokenHolder>
   /** What `listParticipants` hands out; made anew after a write. */
   list: readonly ParticipantRecord[] | undefined
   /** ms since the epoch. */
@@ -75,6 +81,7 @@ export class MemoryRoomStore implements RoomStore {
       seq: this.#seq,
       participants: new Map(),
       offers: new Map(),
+      tokens: new Map(),
       list: undefined,
       visitedAt: createdAt,
     })
@@ -242,6 +249,29 @@ export class MemoryRoomStore implements RoomStore {
     return { record: this.#amend(shelf, noted) }
   }
 
+  async findToken(roomId: string, tokenHash: string): Promise<TokenHolder | undefined> {
+    return this.#byId.get(roomId)?.tokens.get(tokenHash)
+  }
+
+  async addKey(roomId: string, key: PersonalKey, tokenHash: string): Promise<PersonalKey> {
+    this.#shelf(roomId).tokens.set(tokenHash, { role: 'key', key })
+    return key
+  }
+
+  async listKeys(roomId: string): Promise<readonly PersonalKey[]> {
+    return [...this.#shelf(roomId).tokens.values()].flatMap((holder) => (holder.role === 'key' ? [holder.key] : []))
+  }
+
+  async removeKey(roomId: string, keyId: string): Promise<PersonalKey> {
+    const { tokens } = this.#shelf(roomId)
+    for (const [tokenHash, holder] of tokens) {
+      if (holder.role !== 'key' || holder.key.id !== keyId) continue
+      tokens.delete(tokenHash)
+      return holder.key
+    }
+    throw new KeyNotFound()
+  }
+
   async close(): Promise<void> {
     for (const shelf of [...this.#ordered]) this.#unshelve(shelf)
   }
@@ -322,7 +352,7 @@ export class MemoryRoomStore implements RoomStore {
 
   #owned(shelf: Shelf, id: string, claim: Claim): ParticipantRecord {
     const record = this.#record(shelf, id)
-    if (!owns(record.owner, claim)) throw new TokenRequired()
+    if (!owns(record.owner, claim)) throw holdsToken(shelf, claim) ? new NotYourParticipant() : new TokenRequired()
     return record
   }
 
@@ -355,13 +385,19 @@ export class MemoryRoomStore implements RoomStore {
       countOffers(shelf, before, -1)
       countOffers(shelf, record, 1)
     }
+    if (before?.owner.tokenHash !== record.owner.tokenHash) {
+      if (before !== undefined) shelf.tokens.delete(before.owner.tokenHash)
+      shelf.tokens.set(record.owner.tokenHash, { role: 'participant', participantId: record.participant.id })
+    }
     shelf.participants.set(record.participant.id, record)
     shelf.list = undefined
     return record
   }
 
   #drop(shelf: Shelf, id: string): void {
-    countOffers(shelf, shelf.participants.get(id), -1)
+    const record = shelf.participants.get(id)
+    countOffers(shelf, record, -1)
+    if (record !== undefined) shelf.tokens.delete(record.owner.tokenHash)
     shelf.participants.delete(id)
     shelf.list = undefined
     this.#forget(keyOf(shelf.record.room.id, id))
@@ -377,6 +413,11 @@ export class MemoryRoomStore implements RoomStore {
 
 function listedRoom({ record, participants }: Shelf): ListedRoom {
   return { ...record.room, participantCount: participants.size }
+}
+
+/** A right credential, of somebody else. */
+function holdsToken({ tokens }: Shelf, { tokenHash }: Claim): boolean {
+  return tokenHash !== undefined && tokens.has(tokenHash)
 }
 
 function namesIn({ offers, participants }: Shelf): NamesInUse {

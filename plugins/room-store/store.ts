@@ -19,6 +19,8 @@ export interface Target {
   readonly origin: string
   /** `''` or a path like `/llm`, never with a `/` at its end. */
   readonly basePath: string
+  /** Who joined from there may have the hub connect there; absent: private networks alone. */
+  readonly joinedFrom?: string
 }
 
 /** Who a participant belongs to: whoever has its token or, until the token was first used, whoever has its address. */
@@ -46,6 +48,22 @@ export interface Claim {
   readonly tokenHash?: string
   readonly address?: string
 }
+
+/** A key that the host gave to one person. */
+export interface PersonalKey {
+  readonly id: string
+  readonly name: string
+  readonly createdAt: number
+  /** Requests of inference; absent: no limit. */
+  readonly requestsPerMinute?: number
+  /** Input and output together, per day (UTC); absent: no limit. */
+  readonly tokensPerDay?: number
+}
+
+/** Whose token it is. */
+export type TokenHolder =
+  | { readonly role: 'participant'; readonly participantId: string }
+  | { readonly role: 'key'; readonly key: PersonalKey }
 
 export interface NewRoom {
   readonly name: string
@@ -144,11 +162,11 @@ export interface RoomStore {
   /** The room and its participants are gone. */
   closeRoom(roomId: string): Promise<RoomRecord>
   /**
-   * Adds a participant, or puts it in the place of the one with the same id where `claim` owns that one. An owner with a
-   * token keeps it; otherwise the new one's holds.
+   * Adds a participant, at the end; one with the same id goes where `claim` owns it. An owner who came with its token keeps
+   * that token; otherwise the new one's holds.
    */
   join(roomId: string, entry: NewParticipant, claim: Claim): Promise<ParticipantRecord>
-  /** In the order of joining. */
+  /** In the order of joining; none where there is no such room. */
   listParticipants(roomId: string): Promise<readonly ParticipantRecord[]>
   /** @throws PTL_PARTICIPANT_NOT_FOUND */
   getParticipant(roomId: string, id: string): Promise<ParticipantRecord>
@@ -171,5 +189,12 @@ export interface RoomStore {
   takeDueProbes(now: number, leaseMs: number, limit: number): Promise<ParticipantRecord[]>
   /** @returns undefined where the participant has gone, or has joined anew, meanwhile */
   recordProbe(probed: ParticipantRecord, finding: ProbeFinding): Promise<ProbedParticipant | undefined>
+  /** @returns undefined where it is nobody's, or the host's (the room's record holds that one's hash) */
+  findToken(roomId: string, tokenHash: string): Promise<TokenHolder | undefined>
+  addKey(roomId: string, key: PersonalKey, tokenHash: string): Promise<PersonalKey>
+  /** In the order of their making. */
+  listKeys(roomId: string): Promise<readonly PersonalKey[]>
+  /** @throws PTL_KEY_NOT_FOUND */
+  removeKey(roomId: string, keyId: string): Promise<PersonalKey>
   close(): Promise<void>
 }

@@ -10,12 +10,11 @@ const schema = {
   summary: 'Close a room (host)',
   description: 'Its event streams end behind `room:closed`; requests in flight may finish within the grace period.',
   params: RoomParams,
-  response: { 200: Success, ...errors(400, 401, 403, 404) },
+  response: { 200: Success, ...errors(400, 401, 403, 404, 413) },
 }
 
 const close: FastifyPluginAsyncTypebox = async (app) => {
-  app.delete('/', { schema }, async (request) => {
-    await app.access.requireHost(request)
+  app.delete('/', { schema, config: { operation: 'closeRoom' } }, async (request) => {
     const { room } = await app.roomStore.closeRoom(request.room.room.id)
     app.ollamaProxy.endRoom(room.id)
     return { success: true as const }

@@ -3,6 +3,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { errors } from '../../schemas/errors.ts'
 import { readConfig } from '../../schemas/participant.ts'
 import { CreateRoomBody, Room } from '../../schemas/room.ts'
+import { guardHub } from '../guard.ts'
 
 const Created = Type.Object({
   room: Room,
@@ -20,7 +21,7 @@ const schema = {
 }
 
 const create: FastifyPluginAsyncTypebox = async (app) => {
-  app.post('/', { schema }, async (request, reply) => {
+  app.post('/', { schema, config: { operation: 'createRoom' }, onRequest: guardHub }, async (request, reply) => {
     const { name, password, code, listed, defaults } = request.body
     const hostToken = app.access.mintToken()
     const passwordHash = await app.access.hashPassword(password)

@@ -11,7 +11,9 @@ const schema = {
 }
 
 const get: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/', { schema }, async ({ room }) => ({ room: await app.roomStore.viewRoom(room.room.id) }))
+  app.get('/', { schema, config: { operation: 'seeRoom' } }, async ({ room }) => ({
+    room: await app.roomStore.viewRoom(room.room.id),
+  }))
 }
 
 export default get

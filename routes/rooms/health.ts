@@ -11,11 +11,11 @@ const schema = {
   summary: "A participant's heartbeat, each 10 s",
   params: RoomParams,
   body: HeartbeatBody,
-  response: { 200: Success, ...errors(400, 401, 404, 413) },
+  response: { 200: Success, ...errors(400, 401, 403, 404, 413) },
 }
 
 const health: FastifyPluginAsyncTypebox = async (app) => {
-  app.post('/health', { schema }, async (request) => {
+  app.post('/health', { schema, config: { operation: 'heartbeat' } }, async (request) => {
     const claim = app.access.claimOf(request)
     await app.roomStore.heartbeat(request.room.room.id, request.body.id, claim, app.clock.now())
     return { success: true as const }

@@ -1,13 +1,17 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
 import type { RoomRecord } from '../../plugins/room-store/store.ts'
-import { RoomNotFound } from '../../schemas/errors.ts'
+import { guardRoom } from '../guard.ts'
 import { readJsonBodies } from '../json-body.ts'
 import close from './close.ts'
 import create from './create.ts'
+import createTicket from './create-ticket.ts'
 import events from './events.ts'
 import get from './get.ts'
 import health from './health.ts'
 import join from './join.ts'
+import createKey from './keys/create.ts'
+import listKeys from './keys/list.ts'
+import revokeKey from './keys/revoke.ts'
 import leave from './leave.ts'
 import list from './list.ts'
 import getParticipant from './participants/get.ts'
@@ -15,6 +19,7 @@ import listParticipants from './participants/list.ts'
 import removeParticipant from './participants/remove.ts'
 import updateParticipant from './participants/update.ts'
 import update from './update.ts'
+import usage from './usage.ts'
 import v1 from './v1/index.ts'
 
 declare module 'fastify' {
@@ -24,15 +29,8 @@ declare module 'fastify' {
   }
 }
 
-/** Before the body is read: who asks for a room that does not exist need not upload anything first. */
-async function findRoom(this: FastifyInstance, request: FastifyRequest): Promise<void> {
-  const room = await this.roomStore.visitRoom((request.params as { code: string }).code, this.clock.now())
-  if (room === undefined) throw new RoomNotFound()
-  request.room = room
-}
-
 const ofOneRoom: FastifyPluginAsync = async (app) => {
-  app.addHook('onRequest', findRoom)
+  app.addHook('onRequest', guardRoom)
   await app.register(get)
   await app.register(update)
   await app.register(close)
@@ -44,6 +42,11 @@ const ofOneRoom: FastifyPluginAsync = async (app) => {
   await app.register(updateParticipant)
   await app.register(removeParticipant)
   await app.register(events)
+  await app.register(createTicket)
+  await app.register(createKey)
+  await app.register(listKeys)
+  await app.register(revokeKey)
+  await app.register(usage)
 }
 
 const management: FastifyPluginAsync = async (app) => {
@@ -55,7 +58,7 @@ const management: FastifyPluginAsync = async (app) => {
 
 /** Apart from the rest: these bodies are bytes. */
 const inference: FastifyPluginAsync<RoomsOptions> = async (app, { inferenceBodyLimit }) => {
-  app.addHook('onRequest', findRoom)
+  app.addHook('onRequest', guardRoom)
   await app.register(v1, { prefix: '/v1', bodyLimit: inferenceBodyLimit })
 }
 

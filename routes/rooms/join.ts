@@ -39,18 +39,14 @@ function participantOf(body: JoinBody, now: number): Participant {
 }
 
 const join: FastifyPluginAsyncTypebox = async (app) => {
-  app.post('/join', { schema }, async (request, reply) => {
+  app.post('/join', { schema, config: { operation: 'join' } }, async (request, reply) => {
     const { body, room } = request
     refuseAuthHeaders(body)
     const participant = participantOf(body, app.clock.now())
     const target = app.access.parseEndpoint(body.endpoint, request)
-    await app.access.checkPassword(room, body.password)
+    await app.access.enterToJoin(request, body.password)
     const { owner, token } = app.access.newOwner(request)
-    const joined = await app.roomStore.join(
-      request.room.room.id,
-      { participant, target, owner },
-      app.access.claimOf(request),
-    )
+    const joined = await app.roomStore.join(room.room.id, { participant, target, owner }, app.access.claimOf(request))
     const isNewOwner = joined.owner.tokenHash === owner.tokenHash
     return reply.code(201).send({
       participant: joined.participant,

@@ -11,11 +11,11 @@ const schema = {
   description:
     'With the token that join returned. A client that never used one may leave from the address it joined from.',
   params: ParticipantParams,
-  response: { 200: Success, ...errors(400, 401, 404) },
+  response: { 200: Success, ...errors(400, 401, 403, 404, 413) },
 }
 
 const leave: FastifyPluginAsyncTypebox = async (app) => {
-  app.delete('/leave/:id', { schema }, async (request) => {
+  app.delete('/leave/:id', { schema, config: { operation: 'leave' } }, async (request) => {
     await app.roomStore.leave(request.room.room.id, request.params.id, app.access.claimOf(request))
     return { success: true as const }
   })

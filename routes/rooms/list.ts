@@ -13,7 +13,7 @@ const schema = {
 }
 
 const list: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/', { schema }, async ({ query }) => app.roomStore.listRooms(query))
+  app.get('/', { schema, config: { operation: 'listRooms' } }, async ({ query }) => app.roomStore.listRooms(query))
 }
 
 export default list

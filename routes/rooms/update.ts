@@ -16,8 +16,7 @@ const schema = {
 }
 
 const update: FastifyPluginAsyncTypebox = async (app) => {
-  app.patch('/', { schema }, async (request) => {
-    await app.access.requireHost(request)
+  app.patch('/', { schema, config: { operation: 'updateRoom' } }, async (request) => {
     const { name, password, listed, defaults } = request.body
     const passwordHash = password === undefined ? undefined : await app.access.hashPassword(password)
     const change: RoomChange = {

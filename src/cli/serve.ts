@@ -39,7 +39,8 @@ async function serve(flags: Record<string, string>): Promise<void> {
   try {
     await hub.listen()
   } catch (error) {
-    fail(explain(error as NodeJS.ErrnoException, config), EXIT_FAILURE)
+    if (error instanceof ConfigError) fail(error.message, EXIT_CONFIG)
+    else fail(explain(error as NodeJS.ErrnoException, config), EXIT_FAILURE)
     await hub.close()
     return
   }
@@ -81,14 +82,17 @@ function closeOnSignal(hub: Hub, { logger, flush }: HubLogger): void {
 
 function greet(hub: Hub, { logger, flush }: HubLogger): void {
   logger.info({ url: hub.url, lan: lanUrls(hub) }, `the hub listens at ${[hub.url, ...lanUrls(hub)].join(', ')}`)
+  if (hub.fingerprint !== undefined) {
+    logger.info({ fingerprint: hub.fingerprint }, `the certificate's SHA-256 fingerprint is ${hub.fingerprint}`)
+  }
   flush()
 }
 
 /** What other machines on the LAN type. */
 function lanUrls(hub: Hub): string[] {
   if (hub.config.host !== '0.0.0.0' && hub.config.host !== '::') return []
-  const { port } = new URL(hub.url)
+  const { port, protocol } = new URL(hub.url)
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
   const outside = addresses.filter(({ internal, family }) => !internal && family === 'IPv4')
-  return outside.map(({ address }) => `http://${address}:${port}`)
+  return outside.map(({ address }) => `${protocol}//${address}:${port}`)
 }

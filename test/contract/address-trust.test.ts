@@ -5,7 +5,7 @@ import { call, join, openRoom, startHub } from '../support/hub.ts'
 const HOME = '192.0.2.10'
 const ELSEWHERE = '198.51.100.20'
 
-const ALICE = { id: 'alice', nickname: 'Alice', model: 'llama3.2:3b', endpoint: 'http://127.0.0.1:1' }
+const ALICE = { id: 'alice', nickname: 'Alice', model: 'llama3.2:3b', endpoint: 'http://10.1.2.3:11434' }
 
 async function leaveOf(base: string, forwardedFor?: string): Promise<number> {
   const headers = forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor }
@@ -49,7 +49,7 @@ t.test('POTLUCK_ADDRESS_TRUST=false: the token still does', async (t) => {
 t.test("off when that address is a trusted proxy's: behind it, all would be one", async (t) => {
   const { url } = await startHub(t, { trustedProxies: ['127.0.0.1'] })
   const { room } = await openRoom(url)
-  await join(url, room.code)
+  await join(url, room.code, { endpoint: ALICE.endpoint })
   const base = `${url}/rooms/${room.code}`
   t.equal((await call('POST', `${base}/health`, { id: 'alice' })).status, 401)
   t.equal(await leaveOf(base), 401)

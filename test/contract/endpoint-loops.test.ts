@@ -106,6 +106,6 @@ t.test('another port of the same machine is no loop: an LLM server beside the hu
 
 t.test("another machine with the hub's port is no loop", async (t) => {
   const { port, joinAt } = await startRoom(t)
-  t.equal((await joinAt(`http://192.0.2.77:${port}`)).status, 201)
+  t.equal((await joinAt(`http://10.9.8.7:${port}`)).status, 201)
   t.equal((await joinAt(`http://gpu-box.lan:${port}`)).status, 201)
 })

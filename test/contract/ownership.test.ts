@@ -8,7 +8,7 @@ import { eventsSoFar } from '../support/wire.ts'
 const HOME = '192.0.2.10'
 const ELSEWHERE = '198.51.100.20'
 
-const ALICE = { id: 'alice', nickname: 'Alice', model: 'llama3.2:3b', endpoint: 'http://127.0.0.1:1' }
+const ALICE = { id: 'alice', nickname: 'Alice', model: 'llama3.2:3b', endpoint: 'http://10.1.2.3:11434' }
 
 interface Caller {
   from: string
@@ -66,7 +66,7 @@ t.test('nobody takes over a participant by joining with its id: 409, and nothing
   const room = await startRoom(t)
   const { body: joined } = await room.join({ from: HOME })
   const reader = await readEvents(t, `${room.base}/events`)
-  const { status, body } = await room.join({ from: ELSEWHERE }, { nickname: 'Mallory', endpoint: 'http://127.0.0.1:2' })
+  const { status, body } = await room.join({ from: ELSEWHERE }, { nickname: 'Mallory', endpoint: 'http://10.1.2.4:11434' })
   t.equal(status, 409)
   t.match(body.error, /id is in use/)
   t.strictSame(await room.participants(), [joined.participant])

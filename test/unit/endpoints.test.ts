@@ -6,7 +6,9 @@ const HUB: HubAddresses = {
   hosts: new Set(['192.0.2.5', 'fe80::5', '2001:db8::5', 'kitchen-pc']),
 }
 
-const parse = (endpoint: string) => parseEndpoint(endpoint, HUB)
+/** Which addresses are allowed is another matter. */
+const anywhere = () => true
+const parse = (endpoint: string) => parseEndpoint(endpoint, HUB, anywhere)
 
 t.test('an endpoint is an origin and a base path', async (t) => {
   t.strictSame(parse('http://192.0.2.20:11434'), { origin: 'http://192.0.2.20:11434', basePath: '' })
@@ -118,7 +120,7 @@ t.test('a port that is not written counts as its protocol’s', async (t) => {
   t.throws(() => parse('http://localhost:80/x'), { message: /this hub/ })
   t.strictSame(parse('https://localhost'), { origin: 'https://localhost', basePath: '' })
   const secure = { ports: new Set([443]), hosts: new Set<string>() }
-  t.throws(() => parseEndpoint('https://localhost', secure), { message: /this hub/ })
+  t.throws(() => parseEndpoint('https://localhost', secure, anywhere), { message: /this hub/ })
 })
 
 t.test('another port of the hub’s machine is somebody else', async (t) => {

@@ -172,6 +172,18 @@ t.test('a hub that slept gives everybody a whole timeout to be heard', async (t)
   t.strictSame(bench.offline, ['bob'])
 })
 
+// After a machine has woken up, time servers put its clock right by a second or two.
+for (const step of [-3000, 3000]) {
+  t.test(`nor does a small step of ${step} ms take that time away`, async (t) => {
+    const bench = await Bench.with('alice', 'bob')
+    await bench.live(TIMEOUT)
+    bench.clock.advance(8 * 3_600_000)
+    t.equal(await bench.tick(), 0)
+    bench.clock.set(bench.clock.now() + step)
+    t.equal(await bench.live(2 * HEARTBEAT), 0)
+  })
+}
+
 t.test('a clock that jumps to and fro takes nobody offline, and goes on working', async (t) => {
   const bench = await Bench.with('alice', 'bob')
   for (const jump of [3_600_000, -7_200_000, 20_000, -20_000, 3_600_000]) {

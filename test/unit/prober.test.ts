@@ -70,8 +70,10 @@ t.test('the pause doubles with each failure, up to its limit, and a good answer 
   const pauses = () => asked.slice(1).map(({ at }, index) => at - (asked[index]?.at ?? 0))
   t.strictSame(pauses(), [10_000, 20_000, 40_000, 60_000, 60_000, 60_000])
   result = { kind: 'alive' }
-  await pass(70_000)
-  t.strictSame(pauses().slice(6), [60_000, 10_000])
+  await pass(60_000)
+  result = GONE
+  await pass(40_000)
+  t.strictSame(pauses().slice(6), [60_000, 10_000, 10_000, 20_000])
 })
 
 t.test('who can’t be reached at the very first probe is offline at once', async (t) => {

@@ -22,10 +22,14 @@ function parseObject(text: string, start: number): Record<string, unknown> | und
   }
 }
 
+/** Longer than any usage object; a hostile tail full of openings would be read again and again. */
+const MAX_OBJECT_CHARS = 2000
+
 /** Usage objects hold numbers and short names, no braces in strings. */
 function closingBrace(text: string, start: number): number | undefined {
   let depth = 0
-  for (let at = start; at < text.length; at++) {
+  const limit = Math.min(text.length, start + MAX_OBJECT_CHARS)
+  for (let at = start; at < limit; at++) {
     if (text[at] === '{') depth += 1
     else if (text[at] === '}') depth -= 1
     if (depth === 0) return at + 1

@@ -11,7 +11,7 @@ const schema = {
 }
 
 const get: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/participants/:id', { schema }, async ({ room, params }) => {
+  app.get('/participants/:id', { schema, config: { operation: 'getParticipant' } }, async ({ room, params }) => {
     const { participant } = await app.roomStore.getParticipant(room.room.id, params.id)
     return { participant }
   })

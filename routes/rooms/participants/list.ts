@@ -12,7 +12,7 @@ const schema = {
 }
 
 const participants: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/participants', { schema }, async ({ room }) => {
+  app.get('/participants', { schema, config: { operation: 'listParticipants' } }, async ({ room }) => {
     const records = await app.roomStore.listParticipants(room.room.id)
     return { participants: records.map(({ participant }) => participant) }
   })

@@ -9,12 +9,11 @@ const schema = {
   security: [{ bearer: [] }],
   summary: 'Remove a participant (host)',
   params: ParticipantParams,
-  response: { 200: Success, ...errors(400, 401, 403, 404) },
+  response: { 200: Success, ...errors(400, 401, 403, 404, 413) },
 }
 
 const remove: FastifyPluginAsyncTypebox = async (app) => {
-  app.delete('/participants/:id', { schema }, async (request) => {
-    await app.access.requireHost(request)
+  app.delete('/participants/:id', { schema, config: { operation: 'removeParticipant' } }, async (request) => {
     await app.roomStore.removeParticipant(request.room.room.id, request.params.id)
     return { success: true as const }
   })

@@ -32,11 +32,11 @@ function changeOf({ models, config, specs, slots, paused }: ParticipantPatch): P
 }
 
 const update: FastifyPluginAsyncTypebox = async (app) => {
-  app.patch('/participants/:id', { schema }, async (request) => {
+  app.patch('/participants/:id', { schema, config: { operation: 'updateParticipant' } }, async (request) => {
     const { room, params, body } = request
     const record = await app.roomStore.getParticipant(room.room.id, params.id)
     const isPauseAlone = Object.keys(body).every((field) => field === 'paused')
-    await app.access.requireSelf(request, record, isPauseAlone)
+    app.access.requireSelf(request, record, isPauseAlone)
     const { participant } = await app.roomStore.updateParticipant(room.room.id, params.id, changeOf(body))
     return { participant }
   })

@@ -1,5 +1,4 @@
-import type { FastifyError, FastifyInstance, FastifyPluginAsync } from 'fastify'
-import { failureOf } from '../../error-reply.ts'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { ignoreContentType } from '../../json-body.ts'
 import chatCompletions from './chat-completions.ts'
 import models from './models.ts'
@@ -16,13 +15,12 @@ export interface V1Options {
   bodyLimit: number
 }
 
-/** What OpenAI's clients speak; errors have the shape that they parse. */
+/** What OpenAI's clients speak. */
 const v1: FastifyPluginAsync<V1Options> = async (app, { bodyLimit }) => {
-  const { openaiChat } = app.ollamaProxy.protocols
   readBytes(app, bodyLimit)
-  app.setErrorHandler((error: FastifyError, request, reply) => {
-    const failure = failureOf(error, request)
-    return reply.code(failure.statusCode).send(openaiChat.errorBody(failure))
+  // An answer is a stranger's and has a policy of its own.
+  app.addHook('onRoute', (route) => {
+    route.helmet = false
   })
   await app.register(chatCompletions, { bodyLimit })
   await app.register(models)

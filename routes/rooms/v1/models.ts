@@ -12,7 +12,7 @@ const schema = {
 }
 
 const models: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/models', { schema }, async ({ room }) => {
+  app.get('/models', { schema, config: { operation: 'listModels' } }, async ({ room }) => {
     const records = await app.roomStore.listParticipants(room.room.id)
     return listModels(records.map(({ participant }) => participant))
   })
