@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { ConflictingCredentials } from '../../schemas/errors.ts'
 
 /** Longer than any password or token; the rest of what somebody sends is not looked at. */
 const MAX_CREDENTIAL = 1024
@@ -7,18 +6,23 @@ const MAX_CREDENTIAL = 1024
 /** RFC 6750 §2.1, but any text: a room's password is one that a person made up. The scheme's case does not matter (RFC 9110 §11.1). */
 const BEARER = /^Bearer +(.*)$/i
 
-/**
- * What the client shows of itself: `Authorization: Bearer …`, or `x-api-key` as Anthropic's clients send it.
- * @returns undefined where it shows nothing
- * @throws PTL_CONFLICTING_CREDENTIALS
- */
-export function credentialOf(headers: IncomingHttpHeaders): string | undefined {
+export interface Credentials {
+  /** Absent where the client shows nothing; of two, the bearer token. */
+  readonly credential?: string
+  /** Two that differ: whoever must choose between them can't. */
+  readonly isConflicting: boolean
+}
+
+/** What the client shows of itself: `Authorization: Bearer …`, or `x-api-key` as Anthropic's clients send it. */
+export function credentialsOf(headers: IncomingHttpHeaders): Credentials {
   const bearer = BEARER.exec(headers.authorization ?? '')?.[1]?.trim()
   const apiKey = headers['x-api-key']
   const key = Array.isArray(apiKey) ? apiKey[0] : apiKey?.trim()
-  if (isGiven(bearer) && isGiven(key) && bearer !== key) throw new ConflictingCredentials()
   const credential = isGiven(bearer) ? bearer : key
-  return isGiven(credential) ? utf8(credential).slice(0, MAX_CREDENTIAL) : undefined
+  const isConflicting = isGiven(bearer) && isGiven(key) && bearer !== key
+  return isGiven(credential)
+    ? { credential: utf8(credential).slice(0, MAX_CREDENTIAL), isConflicting }
+    : { isConflicting }
 }
 
 function isGiven(text: string | undefined): text is string {

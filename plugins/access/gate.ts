@@ -1,5 +1,6 @@
 import {
   AdminOnly,
+  ConflictingCredentials,
   Forbidden,
   HostOnly,
   HostTokenRequired,
@@ -26,6 +27,8 @@ export interface Identity {
 /** What a request shows of its sender. */
 export interface Shown {
   readonly credential?: string
+  /** It shows two that differ. */
+  readonly isConflicting?: boolean
   /** Of an event stream. */
   readonly ticket?: string
   /** Where it came from, for counting wrong guesses. */
@@ -100,6 +103,8 @@ export function createGate({ rooms, passwords, guesses, verified, tickets, admin
      */
     async enter(operation: Operation, record: RoomRecord, shown: Shown): Promise<Identity> {
       if (isForEverybody(operation)) return { role: 'stranger' }
+      // In an open room most clients' keys mean nothing, be they two.
+      if (shown.isConflicting === true && record.passwordHash !== undefined) throw new ConflictingCredentials()
       const identity = await identify(record, shown)
       if (mayDo(operation, identity.role)) return identity
       // A personal key is a right credential too, wherever it was shown.

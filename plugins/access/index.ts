@@ -8,7 +8,7 @@ import { sameHash } from '../../schemas/hashes.ts'
 import type { Claim, Owner, ParticipantRecord, Target } from '../room-store/store.ts'
 import { type AddressPolicy, createAddressPolicy } from './addresses.ts'
 import { type Budgets, createBudgets } from './budgets.ts'
-import { credentialOf } from './credentials.ts'
+import { credentialsOf } from './credentials.ts'
 import { bareHost, type HubAddresses, parseEndpoint, unmappedAddress } from './endpoints.ts'
 import { createGate, type Gate, type Identity, type Shown } from './gate.ts'
 import { createGuesses } from './guesses.ts'
@@ -112,7 +112,7 @@ export default fp<AccessOptions>(
       mintToken,
       hashToken,
       shownBy,
-      tokenOf: (request) => credentialOf(request.headers),
+      tokenOf: (request) => credentialsOf(request.headers).credential,
       async enter(request, operation) {
         request.identity = await gate.enter(operation, request.room, shownBy(request))
       },
@@ -120,8 +120,9 @@ export default fp<AccessOptions>(
         const { room } = request
         if (room.passwordHash === undefined) return
         // In the body it is the base contract's, in a header everybody's; two that differ are one too many.
-        if (isGiven(password)) await gate.checkPassword(room, password, addressOf(request))
-        else await access.enter(request, 'join')
+        const { credential } = credentialsOf(request.headers)
+        if (!isGiven(password) || password === credential) return access.enter(request, 'join')
+        await gate.checkPassword(room, password, addressOf(request))
       },
       async hashPassword(password) {
         if (!isGiven(password)) return null
@@ -129,7 +130,7 @@ export default fp<AccessOptions>(
         return passwords.hash(password)
       },
       claimOf(request) {
-        const credential = credentialOf(request.headers)
+        const { credential } = credentialsOf(request.headers)
         const address = provenAddress(request)
         return {
           ...(credential === undefined ? {} : { tokenHash: hashToken(credential) }),
@@ -137,7 +138,7 @@ export default fp<AccessOptions>(
         }
       },
       requireSelf(request, record, hostMay) {
-        const credential = credentialOf(request.headers)
+        const { credential } = credentialsOf(request.headers)
         if (credential !== undefined && sameHash(record.owner.tokenHash, hashToken(credential))) return
         const { role } = request.identity
         if (role === 'host' && hostMay) return
@@ -172,13 +173,9 @@ function addressOf(request: FastifyRequest): string {
 }
 
 function shownBy(request: FastifyRequest): Shown {
-  const credential = credentialOf(request.headers)
   const { ticket } = request.query as { ticket?: unknown }
-  return {
-    address: addressOf(request),
-    ...(credential === undefined ? {} : { credential }),
-    ...(typeof ticket === 'string' ? { ticket } : {}),
-  }
+  const shown = { ...credentialsOf(request.headers), address: addressOf(request) }
+  return typeof ticket === 'string' ? { ...shown, ticket } : shown
 }
 
 function blockListOf(entries: readonly string[]): BlockList {

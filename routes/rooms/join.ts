@@ -41,12 +41,13 @@ function participantOf(body: JoinBody, now: number): Participant {
 const join: FastifyPluginAsyncTypebox = async (app) => {
   app.post('/join', { schema, config: { operation: 'join' } }, async (request, reply) => {
     const { body, room } = request
+    await app.access.enterToJoin(request, body.password)
     refuseAuthHeaders(body)
     const participant = participantOf(body, app.clock.now())
     const target = app.access.parseEndpoint(body.endpoint, request)
-    await app.access.enterToJoin(request, body.password)
     const { owner, token } = app.access.newOwner(request)
-    const joined = await app.roomStore.join(room.room.id, { participant, target, owner }, app.access.claimOf(request))
+    const entry = { participant, target, owner, liveness: body.liveness ?? 'heartbeat' } as const
+    const joined = await app.roomStore.join(room.room.id, entry, app.access.claimOf(request))
     const isNewOwner = joined.owner.tokenHash === owner.tokenHash
     return reply.code(201).send({
       participant: joined.participant,

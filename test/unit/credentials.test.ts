@@ -1,5 +1,8 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import t from 'tap'
-import { credentialOf } from '../../plugins/access/credentials.ts'
+import { credentialsOf } from '../../plugins/access/credentials.ts'
+
+const credentialOf = (headers: IncomingHttpHeaders) => credentialsOf(headers).credential
 
 t.test('a credential comes as a bearer token or as x-api-key', async (t) => {
   t.equal(credentialOf({ authorization: 'Bearer abc' }), 'abc')
@@ -7,9 +10,10 @@ t.test('a credential comes as a bearer token or as x-api-key', async (t) => {
   t.equal(credentialOf({ authorization: 'Bearer abc', 'x-api-key': 'abc' }), 'abc')
 })
 
-t.test('two that differ are one too many', async (t) => {
+t.test('two that differ are in conflict, and the bearer token comes first', async (t) => {
   const both = { authorization: 'Bearer abc', 'x-api-key': 'xyz' }
-  t.throws(() => credentialOf(both), { code: 'PTL_CONFLICTING_CREDENTIALS', statusCode: 400 })
+  t.strictSame(credentialsOf(both), { credential: 'abc', isConflicting: true })
+  t.equal(credentialsOf({ authorization: 'Bearer abc', 'x-api-key': 'abc' }).isConflicting, false)
 })
 
 t.test('the scheme’s case and the number of spaces do not matter', async (t) => {
