@@ -1,20 +1,20 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 
 const Timestamp = Type.Integer({ description: 'ms since the epoch' })
-const Ready = Type.Object({ status: Type.Literal('ready') })
-const Closing = Type.Object({ status: Type.Literal('closing') })
+const Ready = Type.Object({ status: Type.Literal('ready') }, { description: 'It takes requests' })
+const Closing = Type.Object({ status: Type.Literal('closing') }, { description: 'The hub is shutting down' })
 
 const healthSchema = {
   tags: ['Hub'],
   operationId: 'health',
   summary: 'Whether the hub answers, and what time it has',
-  response: { 200: Type.Object({ status: Type.Literal('ok'), timestamp: Timestamp }) },
+  response: { 200: Type.Object({ status: Type.Literal('ok'), timestamp: Timestamp }, { description: 'It answers' }) },
 }
 const livezSchema = {
   tags: ['Hub'],
   operationId: 'livez',
   summary: 'Whether the process is alive: restart it where this fails',
-  response: { 200: Type.Object({ status: Type.Literal('ok') }) },
+  response: { 200: Type.Object({ status: Type.Literal('ok') }, { description: 'It is alive' }) },
 }
 const readyzSchema = {
   tags: ['Hub'],

@@ -1,6 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler'
-import { Value } from '@sinclair/typebox/value'
 import { InvalidField, MissingFields } from './errors.ts'
 
 interface Part {
@@ -18,12 +17,23 @@ type Validation = { value: unknown } | { error: Error }
 export function compileValidator({ schema, httpPart }: Part): (value: unknown) => Validation {
   const compiled = TypeCompiler.Compile(schema)
   return (input) => {
-    const value = httpPart === 'body' ? (input ?? {}) : Value.Convert(schema, input)
+    const value = httpPart === 'body' ? (input ?? {}) : withNumbers(schema, input)
     if (lacksRequired(schema, value)) return { error: new MissingFields(schema['x-missing']) }
     if (compiled.Check(value)) return { value }
     return { error: new InvalidField(describe(compiled.Errors(value).First())) }
   }
 }
+
+/** What comes in a URL is text; a number there is its plain decimal digits and nothing else (`1e3`, `0x10`, `1.5`, `true`). */
+function withNumbers(schema: TSchema, input: unknown): unknown {
+  const entries = Object.entries((input ?? {}) as Record<string, unknown>).map(([name, value]) => {
+    const isNumber = schema.properties?.[name]?.type === 'integer' && typeof value === 'string' && INTEGER.test(value)
+    return [name, isNumber ? Number(value) : value]
+  })
+  return Object.fromEntries(entries)
+}
+
+const INTEGER = /^-?\d{1,15}$/
 
 /** With `x-missing` on the schema, absent, null and blank required fields get that one sentence, as the base contract has it. */
 function lacksRequired(schema: TSchema, value: unknown): boolean {

@@ -35,13 +35,13 @@ export type Prober = ReturnType<typeof createProber>
 /** Asks participants who send no heartbeats whether they are there: a good answer counts as a heartbeat. */
 export function createProber(options: ProberOptions) {
   const { store, probe, clock, intervalMs, maxIntervalMs, random = Math.random } = options
-  const failures = new Map<string, number>()
+  /** In a row. By the target, which a participant that joins anew has anew; it goes when the participant goes. */
+  const failures = new WeakMap<ParticipantRecord['target'], number>()
   let running = 0
 
-  function pauseAfter(key: string, isAlive: boolean): number {
-    const count = isAlive ? 0 : (failures.get(key) ?? 0) + 1
-    if (count === 0) failures.delete(key)
-    else failures.set(key, count)
+  function pauseAfter({ target }: ParticipantRecord, isAlive: boolean): number {
+    const count = isAlive ? 0 : (failures.get(target) ?? 0) + 1
+    failures.set(target, count)
     const pause = Math.min(intervalMs * 2 ** Math.max(0, count - 1), maxIntervalMs)
     return pause * (1 - JITTER * random())
   }
@@ -50,11 +50,10 @@ export function createProber(options: ProberOptions) {
     const result = await probe(record)
     const at = clock.now()
     const isFirst = record.participant.lastSeen === record.participant.joinedAt
-    const nextAt = at + pauseAfter(record.key, result.kind === 'alive')
+    const nextAt = at + pauseAfter(record, result.kind === 'alive')
     const failure = result.kind === 'alive' ? {} : { failure: result.reason }
     const isFinal = result.kind === 'stranger' || (result.kind === 'unreachable' && isFirst)
-    const recorded = await store.recordProbe(record, { at, nextAt, isFinal, ...failure })
-    if (recorded === undefined) failures.delete(record.key)
+    await store.recordProbe(record, { at, nextAt, isFinal, ...failure })
   }
 
   return {

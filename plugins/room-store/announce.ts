@@ -12,8 +12,8 @@ type Publisher = Pick<EventBus, 'publishToHub' | 'publishToRoom' | 'endRoom'>
 export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
   const roomChanges = createCoalescer((roomId) => void tellRoom(roomId))
   /** Whom a change of a participant is about, by the key that coalesces it. */
-  const changed = new Map<string, ParticipantRecord>()
-  const participantChanges = createCoalescer(tellParticipant)
+  const changed = new Map<string, { roomId: string; id: string }>()
+  const participantChanges = createCoalescer((key) => void tellParticipant(key))
 
   async function tellRoom(roomId: string): Promise<void> {
     // The room may have closed meanwhile; then there is nothing to tell.
@@ -21,15 +21,17 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
     if (view !== undefined) events.publishToRoom(roomId, 'room:updated', view, { feed: view.listed })
   }
 
-  function tellParticipant(key: string): void {
-    const record = changed.get(key)
+  async function tellParticipant(key: string): Promise<void> {
+    const { roomId, id } = changed.get(key) ?? { roomId: '', id: '' }
     changed.delete(key)
-    if (record !== undefined) events.publishToRoom(record.roomId, 'participant:updated', record.participant)
+    // As it is now: since it was changed it may have gone offline, or left.
+    const record = await store.getParticipant(roomId, id).catch(() => undefined)
+    if (record !== undefined) events.publishToRoom(roomId, 'participant:updated', record.participant)
   }
 
-  function tellChange(record: ParticipantRecord): void {
-    changed.set(record.key, record)
-    participantChanges.touch(record.key)
+  function tellChange({ key, roomId, participant }: ParticipantRecord): void {
+    changed.set(key, { roomId, id: participant.id })
+    participantChanges.touch(key)
   }
 
   function forgetChange(key: string): void {
@@ -53,6 +55,7 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
 
   function tellClosed({ room, listed }: RoomRecord): void {
     roomChanges.drop(room.id)
+    for (const [key, { roomId }] of changed) if (roomId === room.id) forgetChange(key)
     events.publishToRoom(room.id, 'room:closed', { roomId: room.id, code: room.code }, { feed: listed })
     events.endRoom(room.id, 'the room is closed')
   }
@@ -102,8 +105,8 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
       return record
     },
 
-    async updateParticipant(roomId, id, change) {
-      const record = await store.updateParticipant(roomId, id, change)
+    async updateParticipant(roomId, id, change, claim) {
+      const record = await store.updateParticipant(roomId, id, change, claim)
       tellChange(record)
       return record
     },

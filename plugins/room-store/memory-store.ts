@@ -62,7 +62,7 @@ export class MemoryRoomStore implements RoomStore {
   readonly #away = new Map<string, { record: ParticipantRecord; since: number }>()
   /** Rooms without participants, longest unvisited first; those with a custom code are not in it. */
   readonly #empty = new Set<Shelf>()
-  /** When the next probe is due, by participant. */
+  /** When the next probe is due, by participant; who had a turn goes to the end. */
   readonly #probes = new Map<string, number>()
   /** Cursors of another run are recognised by it. */
   readonly #run = nanoid(8)
@@ -158,12 +158,17 @@ export class MemoryRoomStore implements RoomStore {
     return this.#record(this.#shelf(roomId), id)
   }
 
-  async updateParticipant(roomId: string, id: string, change: ParticipantChange): Promise<ParticipantRecord> {
+  async updateParticipant(
+    roomId: string,
+    id: string,
+    change: ParticipantChange,
+    claim: Claim = {},
+  ): Promise<ParticipantRecord> {
     const shelf = this.#shelf(roomId)
     const record = this.#record(shelf, id)
     const participant = changedParticipant(record.participant, change)
     refuseCapture(participant, namesIn(shelf))
-    return this.#amend(shelf, { ...record, participant })
+    return this.#amend(shelf, { ...record, participant, owner: afterUse(record.owner, claim) })
   }
 
   async leave(roomId: string, id: string, claim: Claim): Promise<ParticipantRecord> {
@@ -226,7 +231,7 @@ export class MemoryRoomStore implements RoomStore {
       if (taken.length >= limit) break
       const record = dueAt <= now ? (this.#alive.get(key) ?? this.#away.get(key)?.record) : undefined
       if (record === undefined) continue
-      this.#probes.set(key, now + leaseMs)
+      this.#queueProbe(key, now + leaseMs)
       taken.push(record)
     }
     return taken
@@ -237,7 +242,7 @@ export class MemoryRoomStore implements RoomStore {
     const record = shelf?.participants.get(probed.participant.id)
     // The same id may have joined anew meanwhile, perhaps elsewhere.
     if (shelf === undefined || record === undefined || record.target !== probed.target) return undefined
-    this.#probes.set(record.key, finding.nextAt)
+    this.#queueProbe(record.key, finding.nextAt)
     const wasOffline = record.participant.status === 'offline'
     const { failure, isFinal = false, at } = finding
     if (failure === undefined) {
@@ -354,6 +359,12 @@ export class MemoryRoomStore implements RoomStore {
     const record = this.#record(shelf, id)
     if (!owns(record.owner, claim)) throw holdsToken(shelf, claim) ? new NotYourParticipant() : new TokenRequired()
     return record
+  }
+
+  /** At the end: whoever has waited longest for a turn comes first. */
+  #queueProbe(key: string, dueAt: number): void {
+    this.#probes.delete(key)
+    this.#probes.set(key, dueAt)
   }
 
   /** Writes a participant that was just heard of. */

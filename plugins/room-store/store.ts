@@ -170,7 +170,8 @@ export interface RoomStore {
   listParticipants(roomId: string): Promise<readonly ParticipantRecord[]>
   /** @throws PTL_PARTICIPANT_NOT_FOUND */
   getParticipant(roomId: string, id: string): Promise<ParticipantRecord>
-  updateParticipant(roomId: string, id: string, change: ParticipantChange): Promise<ParticipantRecord>
+  /** @param claim of whoever changes it: a token that was used once is needed from then on */
+  updateParticipant(roomId: string, id: string, change: ParticipantChange, claim?: Claim): Promise<ParticipantRecord>
   leave(roomId: string, id: string, claim: Claim): Promise<ParticipantRecord>
   /** Whoever it belongs to. */
   removeParticipant(roomId: string, id: string): Promise<ParticipantRecord>

@@ -10,7 +10,7 @@ const schema = {
   summary: 'Close a room (host)',
   description: 'Its event streams end behind `room:closed`; requests in flight may finish within the grace period.',
   params: RoomParams,
-  response: { 200: Success, ...errors(400, 401, 403, 404, 413) },
+  response: { 200: { ...Success, description: 'The room is closed' }, ...errors(400, 401, 403, 404, 413) },
 }
 
 const close: FastifyPluginAsyncTypebox = async (app) => {

@@ -15,7 +15,7 @@ const schema = {
   summary: 'Get a ticket for the event stream',
   description: "For browsers: an EventSource can't send a header, and a password has no place in a URL.",
   params: RoomParams,
-  response: { 201: Ticket, ...errors(400, 401, 404, 413, 429) },
+  response: { 201: { ...Ticket, description: 'The ticket' }, ...errors(400, 401, 404, 413, 429) },
 }
 
 const createTicket: FastifyPluginAsyncTypebox = async (app) => {

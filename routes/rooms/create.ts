@@ -17,7 +17,7 @@ const schema = {
   summary: 'Open a room',
   description: 'Announced to every subscriber of the hub (`room:created`) unless `listed` is false.',
   body: CreateRoomBody,
-  response: { 201: Created, ...errors(400, 409, 413) },
+  response: { 201: { ...Created, description: 'The room, and the token of its host' }, ...errors(400, 409, 413) },
 }
 
 const create: FastifyPluginAsyncTypebox = async (app) => {

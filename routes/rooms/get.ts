@@ -7,7 +7,7 @@ const schema = {
   operationId: 'getRoom',
   summary: 'Look at one room',
   params: RoomParams,
-  response: { 200: OneRoom, ...errors(404) },
+  response: { 200: { ...OneRoom, description: 'The room' }, ...errors(404) },
 }
 
 const get: FastifyPluginAsyncTypebox = async (app) => {

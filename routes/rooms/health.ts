@@ -11,7 +11,7 @@ const schema = {
   summary: "A participant's heartbeat, each 10 s",
   params: RoomParams,
   body: HeartbeatBody,
-  response: { 200: Success, ...errors(400, 401, 403, 404, 413) },
+  response: { 200: { ...Success, description: 'The participant is online' }, ...errors(400, 401, 403, 404, 413) },
 }
 
 const health: FastifyPluginAsyncTypebox = async (app) => {

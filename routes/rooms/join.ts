@@ -1,5 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { errors, InvalidField, MissingFields } from '../../schemas/errors.ts'
+import { LIMITS } from '../../schemas/limits.ts'
 import { JOIN_MISSING, JoinBody, Participant, readConfig, readModels, readSpecs } from '../../schemas/participant.ts'
 import { RoomParams } from '../../schemas/room.ts'
 
@@ -17,7 +18,10 @@ const schema = {
   description: 'Nothing is probed: the participant is online at once, and stays so while it sends heartbeats.',
   params: RoomParams,
   body: JoinBody,
-  response: { 201: Joined, ...errors(400, 401, 404, 409, 413) },
+  response: {
+    201: { ...Joined, description: 'The participant as everybody sees it, and its token' },
+    ...errors(400, 401, 404, 409, 413),
+  },
 }
 
 function refuseAuthHeaders({ authHeaders }: JoinBody): void {
@@ -32,6 +36,8 @@ function participantOf(body: JoinBody, now: number): Participant {
   const models = readModels(body)
   const [model] = models
   if (model === undefined) throw new MissingFields(JOIN_MISSING)
+  if (models.length > LIMITS.models)
+    throw new InvalidField(`models must be at most ${LIMITS.models}, \`model\` included`)
   const capacity = slots === undefined || slots === null ? {} : { slots }
   const times = { joinedAt: now, lastSeen: now }
   const shown = { id, nickname, model, models, endpoint, specs: readSpecs(specs), config: readConfig(config) }

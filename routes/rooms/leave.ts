@@ -11,7 +11,7 @@ const schema = {
   description:
     'With the token that join returned. A client that never used one may leave from the address it joined from.',
   params: ParticipantParams,
-  response: { 200: Success, ...errors(400, 401, 403, 404, 413) },
+  response: { 200: { ...Success, description: 'The participant has left' }, ...errors(400, 401, 403, 404, 413) },
 }
 
 const leave: FastifyPluginAsyncTypebox = async (app) => {

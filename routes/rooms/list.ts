@@ -9,7 +9,7 @@ const schema = {
   description:
     'Whole without a query; with `limit`, a page and the `cursor` of the next one. Unlisted rooms are not in it.',
   querystring: RoomsQuery,
-  response: { 200: RoomsPage, ...errors(400) },
+  response: { 200: { ...RoomsPage, description: 'The rooms, or a page of them' }, ...errors(400) },
 }
 
 const list: FastifyPluginAsyncTypebox = async (app) => {

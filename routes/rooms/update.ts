@@ -12,7 +12,7 @@ const schema = {
   description: 'What is there replaces what was; `password: null` opens the room.',
   params: RoomParams,
   body: RoomPatch,
-  response: { 200: OneRoom, ...errors(400, 401, 403, 404, 413) },
+  response: { 200: { ...OneRoom, description: 'The room as it is now' }, ...errors(400, 401, 403, 404, 413) },
 }
 
 const update: FastifyPluginAsyncTypebox = async (app) => {

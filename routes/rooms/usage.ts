@@ -10,7 +10,10 @@ const schema = {
   security: [{ bearer: [] }],
   summary: "Read the usage: a key's holder its own, the host everybody's",
   params: RoomParams,
-  response: { 200: Type.Object({ usage: Type.Array(Usage) }), ...errors(400, 401, 403, 404, 429) },
+  response: {
+    200: Type.Object({ usage: Type.Array(Usage) }, { description: 'One entry a key' }),
+    ...errors(400, 401, 403, 404, 429),
+  },
 }
 
 const usage: FastifyPluginAsyncTypebox = async (app) => {

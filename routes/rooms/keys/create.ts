@@ -12,7 +12,7 @@ const schema = {
   summary: 'Mint a personal key (host)',
   params: RoomParams,
   body: CreateKeyBody,
-  response: { 201: CreatedKey, ...errors(400, 401, 403, 404, 413, 429) },
+  response: { 201: { ...CreatedKey, description: 'The key' }, ...errors(400, 401, 403, 404, 413, 429) },
 }
 
 const createKey: FastifyPluginAsyncTypebox = async (app) => {

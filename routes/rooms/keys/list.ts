@@ -9,7 +9,10 @@ const schema = {
   security: [{ bearer: [] }],
   summary: 'List the personal keys (host)',
   params: RoomParams,
-  response: { 200: KeyList, ...errors(400, 401, 403, 404, 429) },
+  response: {
+    200: { ...KeyList, description: 'The keys, without what their holders send' },
+    ...errors(400, 401, 403, 404, 429),
+  },
 }
 
 const listKeys: FastifyPluginAsyncTypebox = async (app) => {

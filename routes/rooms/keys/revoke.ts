@@ -10,7 +10,7 @@ const schema = {
   summary: 'Revoke a personal key (host)',
   description: 'What runs may end; the next request with it fails.',
   params: KeyParams,
-  response: { 200: Success, ...errors(400, 401, 403, 404, 429) },
+  response: { 200: { ...Success, description: 'The key is no longer taken' }, ...errors(400, 401, 403, 404, 429) },
 }
 
 const revokeKey: FastifyPluginAsyncTypebox = async (app) => {

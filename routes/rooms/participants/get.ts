@@ -7,7 +7,7 @@ const schema = {
   operationId: 'getParticipant',
   summary: 'Look at one participant',
   params: ParticipantParams,
-  response: { 200: OneParticipant, ...errors(404) },
+  response: { 200: { ...OneParticipant, description: 'The participant' }, ...errors(404) },
 }
 
 const get: FastifyPluginAsyncTypebox = async (app) => {

@@ -8,7 +8,13 @@ const schema = {
   operationId: 'listParticipants',
   summary: 'List the participants in the order of joining',
   params: RoomParams,
-  response: { 200: Type.Object({ participants: Type.Array(Participant) }), ...errors(404) },
+  response: {
+    200: Type.Object(
+      { participants: Type.Array(Participant) },
+      { description: 'All participants, also those who are away' },
+    ),
+    ...errors(404),
+  },
 }
 
 const participants: FastifyPluginAsyncTypebox = async (app) => {

@@ -9,7 +9,7 @@ const schema = {
   security: [{ bearer: [] }],
   summary: 'Remove a participant (host)',
   params: ParticipantParams,
-  response: { 200: Success, ...errors(400, 401, 403, 404, 413) },
+  response: { 200: { ...Success, description: 'The participant is removed' }, ...errors(400, 401, 403, 404, 413) },
 }
 
 const remove: FastifyPluginAsyncTypebox = async (app) => {

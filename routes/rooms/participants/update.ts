@@ -18,7 +18,10 @@ const schema = {
   description: "With the participant's token; with the host's, `paused` alone. What is there replaces what was.",
   params: ParticipantParams,
   body: ParticipantPatch,
-  response: { 200: OneParticipant, ...errors(400, 401, 403, 404, 409, 413) },
+  response: {
+    200: { ...OneParticipant, description: 'The participant as it is now' },
+    ...errors(400, 401, 403, 404, 409, 413),
+  },
 }
 
 function changeOf({ models, config, specs, slots, paused }: ParticipantPatch): ParticipantChange {
@@ -37,7 +40,12 @@ const update: FastifyPluginAsyncTypebox = async (app) => {
     const record = await app.roomStore.getParticipant(room.room.id, params.id)
     const isPauseAlone = Object.keys(body).every((field) => field === 'paused')
     app.access.requireSelf(request, record, isPauseAlone)
-    const { participant } = await app.roomStore.updateParticipant(room.room.id, params.id, changeOf(body))
+    const { participant } = await app.roomStore.updateParticipant(
+      room.room.id,
+      params.id,
+      changeOf(body),
+      app.access.claimOf(request),
+    )
     return { participant }
   })
 }

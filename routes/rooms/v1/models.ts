@@ -8,7 +8,7 @@ const schema = {
   operationId: 'listModels',
   summary: 'List what a request may name: models, then participants, then `*` for any (OpenAI)',
   params: RoomParams,
-  response: { 200: ModelList, ...openAiErrors(404) },
+  response: { 200: { ...ModelList, description: 'What a request may name' }, ...openAiErrors(404) },
 }
 
 const models: FastifyPluginAsyncTypebox = async (app) => {
