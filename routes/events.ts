@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { errors } from '../schemas/errors.ts'
 import { EventStream, EventsQuery, HUB_EVENTS, HUB_STREAM } from '../schemas/event-stream.ts'
 import { guardHub } from './guard.ts'
 import { streamEvents } from './sse.ts'
@@ -9,7 +10,7 @@ const schema = {
   summary: "Watch the hub's rooms come, change and go (Server-Sent Events)",
   description: HUB_STREAM,
   querystring: EventsQuery,
-  response: { 200: EventStream(HUB_EVENTS) },
+  response: { 200: EventStream(HUB_EVENTS), ...errors(400) },
 }
 
 const events: FastifyPluginAsyncTypebox = async (app) => {

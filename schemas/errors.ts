@@ -120,6 +120,8 @@ export const ModelIsId = createError<[string]>(
   409,
 )
 
+export const RoomFull = createError<[number]>('PTL_ROOM_FULL', 'The room has %d participants, and takes no more', 409)
+
 export const NoParticipant = createError('PTL_NO_PARTICIPANT', 'No available participant for the requested model', 404)
 export const ParticipantOffline = createError('PTL_PARTICIPANT_OFFLINE', 'Participant is offline', 503)
 export const ParticipantPaused = createError(

@@ -16,8 +16,9 @@ const MEANINGS = {
   400: 'Not usable as it is',
   404: 'No such room, or nobody in it offers the model',
   413: 'The body is larger than the limit',
+  429: "Too many wrong passwords from your address, or the key's budget is spent",
   502: 'The participant failed before it began to answer: the error names it and says why',
-  503: 'Who could answer is away or has paused, or the hub is shutting down',
+  503: 'Who could answer is away or has paused, or the hub is too busy or shutting down',
   508: 'The request came from this hub',
 } as const
 
@@ -27,13 +28,18 @@ export function openAiErrors<S extends keyof typeof MEANINGS>(...statuses: S[]):
   return Object.fromEntries(entries) as Record<S, typeof OpenAiError>
 }
 
+const ModelText = Type.String({
+  maxLength: LIMITS.model,
+  pattern: '^[^\\u0000-\\u001F\\u007F-\\u009F]*$',
+  'x-expects': `a text of at most ${LIMITS.model} characters without control characters`,
+})
+
 /** Described, never checked: the body goes on as the client wrote it. */
 export const ChatBody = Type.Object(
   {
     model: Type.Optional(
-      Type.String({
+      Type.Union([ModelText, Type.Null()], {
         description: "A model's name, a participant's id, `model:<name>`, or `*` (as good as nothing) for any",
-        'x-expects': `a text of at most ${LIMITS.model} characters without control characters`,
       }),
     ),
     messages: Type.Array(Type.Unknown(), { description: 'The conversation so far' }),

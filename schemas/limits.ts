@@ -9,7 +9,11 @@ export const LIMITS = {
   model: 200,
   /** Of one participant. */
   models: 256,
+  /** Of all names of one participant: they stand in every event about it, and events are kept. */
+  modelsCharacters: 8192,
   slots: 10_000,
+  /** Of one room. */
+  participants: 10_000,
   endpoint: 2048,
   /** argon2id reads any length; without a bound a password would be a way to spend the hub's CPU. */
   password: 256,

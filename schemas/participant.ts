@@ -123,7 +123,9 @@ const Liveness = Type.Union([Type.Literal('heartbeat'), Type.Literal('probe')], 
 export type Liveness = Static<typeof Liveness>
 
 /** Empty is as good as absent, as in the base contract. */
-const OptionalModelName = Type.Union([ModelName, Type.Literal('')], { 'x-expects': ModelName['x-expects'] })
+const OptionalModelName = Type.Union([ModelName, Type.String({ pattern: '^\\s*$', maxLength: LIMITS.model })], {
+  'x-expects': ModelName['x-expects'],
+})
 
 /** The base contract's own words; `models` may stand in for `model`. */
 export const JOIN_MISSING = 'Missing required fields: id, nickname, model, endpoint'

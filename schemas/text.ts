@@ -1,10 +1,10 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 
 /**
- * Not blank, and without C0 and C1 controls and the two Unicode line ends: with them a name could forge a frame, a header or a
- * log line.
+ * Not blank, and without C0 and C1 controls, Unicode's line ends and its overrides of direction: with them a name could
+ * forge a frame, a header or a log line, or look like another.
  */
-const NO_CONTROLS = '^(?=.*\\S)[^\\u0000-\\u001F\\u007F-\\u009F\\u2028\\u2029]*$'
+const NO_CONTROLS = '^(?=.*\\S)[^\\u0000-\\u001F\\u007F-\\u009F\\u2028\\u2029\\u202A-\\u202E\\u2066-\\u2069]*$'
 
 /** One line of text that somebody typed. `x-expects` is the end of the sentence "<field> must be …". */
 export function Text(maxLength: number, description: string) {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import cors from '@fastify/cors'
 import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import Fastify, {
@@ -59,6 +60,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimit,
+    requestTimeout: config.requestTimeoutMs,
+    clientErrorHandler: refuseNoise,
     trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
     genReqId: createRequestIds(),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: true },
@@ -157,6 +160,16 @@ async function refuseUnknownRoute(request: FastifyRequest): Promise<void> {
     await request.server.access.enter(request, 'unknown')
   }
   throw new RouteNotFound(`${request.method} ${pathOf(request)}`)
+}
+
+/** What is no HTTP gets a 400, unless an answer is under way: there it would stand in the midst of it. */
+function refuseNoise(_error: Error, socket: Socket): void {
+  const isAnswering = (socket as Socket & { _httpMessage?: unknown })._httpMessage
+  if (socket.writable && (isAnswering === null || isAnswering === undefined)) {
+    socket.end('HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+  } else {
+    socket.destroy()
+  }
 }
 
 /** A broken escape names no room and nobody: as plain text it is looked up like any other name, and not found. */

@@ -240,6 +240,21 @@ export const SETTINGS = {
     100,
     24 * HOUR_MS,
   ),
+  stallTimeoutMs: integer(
+    {
+      env: 'POTLUCK_STALL_TIMEOUT_MS',
+      description: 'How long a client may read nothing of an answer that is there, ms',
+    },
+    15 * MINUTE_MS,
+    100,
+    24 * HOUR_MS,
+  ),
+  requestTimeoutMs: integer(
+    { env: 'POTLUCK_REQUEST_TIMEOUT_MS', description: 'How long a client may take to send its whole request, ms' },
+    5 * MINUTE_MS,
+    1000,
+    HOUR_MS,
+  ),
   offlineAfterMs: integer(
     {
       env: 'POTLUCK_OFFLINE_AFTER_MS',

@@ -11,12 +11,17 @@ declare module 'fastify' {
 /** Asked every few seconds by machines; at `info` they would hide everything else. */
 const ROUTINE = new Set(['/health', '/livez', '/readyz', '/rooms/:code/health'])
 
-/** One line a request, when it has ended: who asked for what and what became of it, never its content. */
+/** One line a request, when its connection is done with it: who asked for what and what became of it, never its content. */
 export function logRequests(app: FastifyInstance): void {
   app.decorateRequest('served')
-  app.addHook('onResponse', (request, reply, done) => {
-    const level = ROUTINE.has(request.routeOptions.url ?? '') ? 'debug' : 'info'
-    request.log[level](lineOf(request, reply), 'request')
+  app.addHook('onRequest', (request, reply, done) => {
+    // `onResponse` would miss those whose client went away, or whose participant broke off.
+    reply.raw.once('close', async () => {
+      // Behind the others who hear of it, the proxy with its account of the request among them.
+      await undefined
+      const level = ROUTINE.has(request.routeOptions.url ?? '') ? 'debug' : 'info'
+      request.log[level](lineOf(request, reply), 'request')
+    })
     done()
   })
 }
@@ -27,7 +32,9 @@ function lineOf(request: FastifyRequest, reply: FastifyReply): object {
     method: request.method,
     // The route, not the URL: a query may hold what is nobody's business, a path whatever somebody typed.
     route: request.routeOptions.url ?? 'unknown',
+    // 499 as nginx has it: the client went away before there was an answer.
     status: reply.raw.headersSent ? reply.raw.statusCode : 499,
+    ...(reply.raw.headersSent && !reply.raw.writableFinished ? { cut: true } : {}),
     durationMs: Math.round(reply.elapsedTime * 100) / 100,
     remote: request.ip,
     ...(room === undefined ? {} : { room: room.code }),

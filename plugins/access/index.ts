@@ -3,7 +3,7 @@ import { hostname, networkInterfaces } from 'node:os'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Clock } from '../../schemas/clock.ts'
-import { NotYourParticipant, TokenRequired } from '../../schemas/errors.ts'
+import { NotYourParticipant, RoomNotFound, TokenRequired } from '../../schemas/errors.ts'
 import { sameHash } from '../../schemas/hashes.ts'
 import type { Claim, Owner, ParticipantRecord, Target } from '../room-store/store.ts'
 import { type AddressPolicy, createAddressPolicy } from './addresses.ts'
@@ -94,8 +94,9 @@ export default fp<AccessOptions>(
       const address = addressOf(request)
       return address !== '' && !isListed(proxies, address) ? address : undefined
     }
-    /** Absent where it proves nothing. */
-    const provenAddress = (request: FastifyRequest) => (addressTrust ? clientAddress(request) : undefined)
+    /** Absent where it proves nothing: a web page sends from the address of whoever looks at it. */
+    const provenAddress = (request: FastifyRequest) =>
+      addressTrust && request.headers.origin === undefined ? clientAddress(request) : undefined
     let isWarned = false
     const warnOnce = () => {
       if (isSecure || isWarned) return
@@ -117,7 +118,10 @@ export default fp<AccessOptions>(
         request.identity = await gate.enter(operation, request.room, shownBy(request))
       },
       async enterToJoin(request, password) {
-        const { room } = request
+        // The body took its time: meanwhile the room may have got a password, or be gone.
+        const room = await app.roomStore.findRoom(request.room.room.code)
+        if (room?.room.id !== request.room.room.id) throw new RoomNotFound()
+        request.room = room
         if (room.passwordHash === undefined) return
         // In the body it is the base contract's, in a header everybody's; two that differ are one too many.
         const { credential } = credentialsOf(request.headers)

@@ -15,6 +15,9 @@ export interface MemoryBusOptions {
   stallMs: number
 }
 
+/** Rooms whose end is remembered: long enough for what was under way then. */
+const MAX_ENDED = 10_000
+
 interface Channel {
   readonly epoch: string
   readonly history: History
@@ -40,6 +43,7 @@ export class MemoryEventBus implements EventBus {
   readonly #feed: Channel
   readonly #rooms = new Map<string, Channel>()
   readonly #readers = new Set<Reader>()
+  readonly #ended = new Set<string>()
   #order = 0
   #channels = 0
   #isClosed = false
@@ -64,12 +68,16 @@ export class MemoryEventBus implements EventBus {
   }
 
   publishToRoom(roomId: string, type: EventType, data: unknown, { feed = false }: RoomEventOptions = {}): void {
+    // What a room does behind its end is nobody's to see, and would bring its history back for good.
+    if (this.#ended.has(roomId)) return
     const event = this.#publish(type, data)
     this.#append(this.#channelOf(roomId), event)
     if (feed) this.#append(this.#feed, event)
   }
 
   subscribe({ roomId, clientId, lastEventId, sink }: SubscribeOptions): Subscription {
+    // Who may read a room shows that it is there.
+    if (roomId !== undefined) this.#ended.delete(roomId)
     const channel = roomId === undefined ? this.#feed : this.#channelOf(roomId)
     const reader: Reader = { sink, channel, hubSeq: 0, roomSeq: 0, blockedSince: undefined }
     const gap = this.#place(reader, lastEventId)
@@ -83,6 +91,7 @@ export class MemoryEventBus implements EventBus {
 
   endRoom(roomId: string, comment: string): void {
     const channel = this.#rooms.get(roomId)
+    this.#rememberEnd(roomId)
     if (channel === undefined) return
     this.#rooms.delete(roomId)
     for (const reader of channel.readers) this.#end(reader, comment)
@@ -116,6 +125,14 @@ export class MemoryEventBus implements EventBus {
       this.#rooms.set(roomId, channel)
     }
     return channel
+  }
+
+  #rememberEnd(roomId: string): void {
+    this.#ended.add(roomId)
+    for (const oldest of this.#ended) {
+      if (this.#ended.size <= MAX_ENDED) break
+      this.#ended.delete(oldest)
+    }
   }
 
   #createChannel(salt: string): Channel {

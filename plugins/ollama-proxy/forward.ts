@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Metrics } from '../../schemas/events.ts'
-import { clientHeaders } from './headers.ts'
+import { clientHeaders, single } from './headers.ts'
 import type { Meter } from './meter.ts'
 import type { Protocol, Usage } from './protocols/protocol.ts'
 import { RefusedAnswer, reasonOf } from './upstream-errors.ts'
@@ -27,6 +27,10 @@ export interface ForwardOptions {
   replyHeaders: OutgoingHttpHeaders
   /** Called once, right before the first byte goes to the client: from then on the response belongs to this handler. */
   onTakeOver: () => void
+  /** How long the client may take nothing at all. */
+  stallMs: number
+  /** Called once, in the moment of the end, before the client sees it. */
+  onSettled: (outcome: Outcome) => void
   /** Who failed, for the error that ends a broken stream. */
   who: string
 }
@@ -92,15 +96,26 @@ export class Forward implements Dispatcher.DispatchHandler {
     const { meter, now, response } = this.#options
     meter.see(chunk, now())
     if (!this.#isStarted) this.#start()
-    if (response.write(chunk)) return
+    if (!response.write(chunk)) this.#waitForReader(controller)
+  }
+
+  /** While the client does not read, the participant is not read from either; who never reads is gone. */
+  #waitForReader(controller: Dispatcher.DispatchController): void {
+    const { response, stallMs } = this.#options
     controller.pause()
-    response.once('drain', () => controller.resume())
+    const timer = setTimeout(() => response.destroy(), stallMs).unref()
+    response.once('close', () => clearTimeout(timer))
+    response.once('drain', () => {
+      clearTimeout(timer)
+      controller.resume()
+    })
   }
 
   onResponseEnd(): void {
     if (!this.#isStarted) this.#start()
-    this.#options.response.end()
+    // First the account, then the end: whoever sees the end finds the account closed.
     this.#finish(this.#ending())
+    this.#options.response.end()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -118,6 +133,8 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.#isStarted = true
     onTakeOver()
     const headers = { ...clientHeaders(this.#headers), ...replyHeaders }
+    // A stream that breaks off gets an error frame behind it, which must not look like the rest of what was announced.
+    if (isEventStream(this.#headers)) delete headers['content-length']
     if (this.#statusMessage === undefined || this.#statusMessage === '') response.writeHead(this.#statusCode, headers)
     else response.writeHead(this.#statusCode, printable(this.#statusMessage), headers)
   }
@@ -137,12 +154,17 @@ export class Forward implements Dispatcher.DispatchHandler {
   /** A cut answer must look cut: an error in the stream's own form where it has one, and no proper end. */
   #breakOff(reason: string): void {
     const { response, protocol, who } = this.#options
-    if (isEventStream(this.#headers)) {
+    const isPlain = this.#headers['content-encoding'] === undefined
+    if (isEventStream(this.#headers) && isPlain && !response.writableNeedDrain) {
       const message = `${who} broke off: ${reason}`
-      response.write(protocol.errorFrame({ statusCode: 502, code: 'PTL_PROXY_FAILED', message }))
+      const frame = protocol.errorFrame({ statusCode: 502, code: 'PTL_PROXY_FAILED', message })
+      // Where the stream broke off within a line, the blank one ends what is left of it.
+      response.write(this.#options.meter.isAtFrameEnd ? frame : `\n\n${frame}`)
     }
-    // What was written goes out first; the missing last chunk tells every HTTP client that this is not the end.
-    response.socket?.destroySoon()
+    // What was written goes out first; the missing last chunk tells every HTTP client that this is not the end. Who does not
+    // read, or whose connection still serves an earlier request, is cut off as it is.
+    if (response.socket === null || response.writableNeedDrain) response.destroy()
+    else response.socket.destroySoon()
   }
 
   readonly #onClose = (): void => {
@@ -155,12 +177,14 @@ export class Forward implements Dispatcher.DispatchHandler {
     if (this.#isSettled) return
     this.#isSettled = true
     this.#options.response.off('close', this.#onClose)
+    this.#options.onSettled(outcome)
     this.#settle(outcome)
   }
 }
 
 function isEventStream(headers: IncomingHttpHeaders): boolean {
-  return headers['content-type']?.startsWith('text/event-stream') ?? false
+  const [type = ''] = single(headers['content-type'] ?? '').split(';')
+  return type.trim().toLowerCase() === 'text/event-stream'
 }
 
 /** A reason phrase is free text of the other side; Node refuses to send what RFC 9112 §4 does not allow. */

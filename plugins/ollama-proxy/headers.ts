@@ -17,9 +17,14 @@ export function clientHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders
   const kept: OutgoingHttpHeaders = {}
   for (const name in headers) {
     const value = headers[name]
-    if (value !== undefined && isKept(name)) kept[name] = value
+    if (value !== undefined && isKept(name)) kept[name] = name.startsWith('content-') ? single(value) : value
   }
   return kept
+}
+
+/** What describes the content describes it once; undici gives what came twice as a list. */
+export function single(value: string | string[]): string {
+  return Array.isArray(value) ? (value[0] ?? '') : value
 }
 
 function isKept(name: string): boolean {

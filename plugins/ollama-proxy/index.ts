@@ -30,6 +30,8 @@ export interface OllamaProxyOptions {
   firstByteTimeoutMs: number
   /** @default 900000 */
   idleTimeoutMs: number
+  /** @default 900000 */
+  stallTimeoutMs: number
   /** @default 5000 */
   probeTimeoutMs: number
   /** How long requests in flight may go on when the hub shuts down. @default 30000 */
@@ -37,7 +39,10 @@ export interface OllamaProxyOptions {
 }
 
 export default fp<OllamaProxyOptions>(
-  async (app, { clock, resolver, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, probeTimeoutMs, graceMs }) => {
+  async (
+    app,
+    { clock, resolver, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, stallTimeoutMs, probeTimeoutMs, graceMs },
+  ) => {
     const { policy } = app.access
     const dispatchers = createDispatchers({
       allows: (address, reach) => policy.allows(address, reach),
@@ -49,7 +54,7 @@ export default fp<OllamaProxyOptions>(
       events: app.eventBus,
       dispatcherFor: dispatchers.dispatcherFor,
       clock,
-      timeouts: { firstByteMs: firstByteTimeoutMs, idleMs: idleTimeoutMs },
+      timeouts: { firstByteMs: firstByteTimeoutMs, idleMs: idleTimeoutMs, stallMs: stallTimeoutMs },
       graceMs,
       hubId: `potluck-${nanoid(12)}`,
     })

@@ -21,6 +21,9 @@ export interface ScannedObject {
 /** Deeper than any honest request; parsers behind the hub recurse, and may not come back from ten thousand levels. */
 export const MAX_DEPTH = 512
 
+/** Fields of the outermost object: no API knows as many, and each one that is remembered costs memory. */
+export const MAX_FIELDS = 1000
+
 /** Strings up to this long are walked byte by byte; beyond, a native search is faster than the call costs. */
 const SHORT_STRING = 64
 
@@ -33,8 +36,6 @@ const CLOSE_OBJECT = 0x7d
 const OPEN_LIST = 0x5b
 const CLOSE_LIST = 0x5d
 
-/** RFC 8259 §6, anchored where the number starts. */
-const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 const LITERALS: ReadonlyMap<number, Buffer> = new Map(
   ['true', 'false', 'null'].map((text) => [text.charCodeAt(0), Buffer.from(text)]),
 )
@@ -81,6 +82,7 @@ class Scanner {
       const start = this.#at
       this.#value()
       if (this.#values.has(key)) this.#duplicates.add(key)
+      else if (this.#values.size >= MAX_FIELDS) throw new InvalidJson(`it has more than ${MAX_FIELDS} fields`)
       this.#values.set(key, { start, end: this.#at })
       this.#skipSpace()
     } while (this.#takes(COMMA))
@@ -108,7 +110,7 @@ class Scanner {
     this.#skipSpace()
     if (this.#takes(closer)) return false
     this.#closers.push(closer)
-    if (closer === CLOSE_OBJECT) this.#key()
+    if (closer === CLOSE_OBJECT) this.#skipKey()
     return true
   }
 
@@ -120,7 +122,7 @@ class Scanner {
       this.#skipSpace()
       if (this.#takes(COMMA)) {
         this.#skipSpace()
-        if (closer === CLOSE_OBJECT) this.#key()
+        if (closer === CLOSE_OBJECT) this.#skipKey()
         return false
       }
       if (!this.#takes(closer)) this.#fail()
@@ -135,17 +137,23 @@ class Scanner {
     else this.#number()
   }
 
-  /** A key and its colon. */
+  /** A key of the outermost object, and its colon. */
   #key(): string {
-    if (this.#bytes[this.#at] !== QUOTE) this.#fail()
     const start = this.#at
+    const end = this.#skipKey()
+    const text = this.#bytes.toString('utf8', start + 1, end - 1)
+    return text.includes('\\') ? this.#unescaped(start, end) : text
+  }
+
+  /** @returns where the key ends */
+  #skipKey(): number {
+    if (this.#bytes[this.#at] !== QUOTE) this.#fail()
     this.#string()
     const end = this.#at
     this.#skipSpace()
     if (!this.#takes(COLON)) this.#fail()
     this.#skipSpace()
-    const text = this.#bytes.toString('utf8', start + 1, end - 1)
-    return text.includes('\\') ? this.#unescaped(start, end) : text
+    return end
   }
 
   #unescaped(start: number, end: number): string {
@@ -188,11 +196,26 @@ class Scanner {
     this.#at = end
   }
 
+  /** RFC 8259 §6, byte by byte: a body may hold millions of them. */
   #number(): void {
+    if (this.#bytes[this.#at] === 0x2d) this.#at += 1
+    if (this.#bytes[this.#at] === 0x30) this.#at += 1
+    else this.#digits()
+    if (this.#takes(0x2e)) this.#digits()
+    const byte = this.#bytes[this.#at]
+    if (byte !== 0x45 && byte !== 0x65) return
+    this.#at += 1
+    if (!this.#takes(0x2b)) this.#takes(0x2d)
+    this.#digits()
+  }
+
+  /** One or more. */
+  #digits(): void {
+    const bytes = this.#bytes
     const start = this.#at
     let at = start
-    while (isNumeric(this.#bytes[at])) at++
-    if (!NUMBER.test(this.#bytes.toString('latin1', start, at))) this.#fail()
+    while ((bytes[at] as number) >= 0x30 && (bytes[at] as number) <= 0x39) at++
+    if (at === start) this.#fail()
     this.#at = at
   }
 
@@ -214,13 +237,6 @@ class Scanner {
     const isEnd = this.#at >= this.#bytes.length
     throw new InvalidJson(isEnd ? 'it ends too early' : `something unexpected stands at byte ${this.#at}`)
   }
-}
-
-function isNumeric(byte: number | undefined): boolean {
-  if (byte === undefined) return false
-  return (
-    (byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2b || byte === 0x2e || byte === 0x45 || byte === 0x65
-  )
 }
 
 /** Whether an odd number of backslashes stands before the quote; those before `from` belong to what was read already. */

@@ -10,6 +10,9 @@ const BYTES_PER_TOKEN = 4
 const LF = 0x0a
 const CR = 0x0d
 
+/** Beyond this a native search is faster than the loop. */
+const LONG_LINE = 64
+
 export interface MeterOptions {
   protocol: Pick<Protocol, 'readUsage'>
   /** When the request came, ms. */
@@ -26,8 +29,8 @@ export class Meter {
   #tailBytes = 0
   #bytes = 0
   #frames = 0
-  /** Whether nothing stands in the line so far; the first line of an answer is none that could end a frame. */
-  #isBlank = false
+  /** Of the line so far; an answer's first line ends no frame. */
+  #lineBytes = 1
 
   constructor(options: MeterOptions) {
     this.#options = options
@@ -72,15 +75,31 @@ export class Meter {
     return this.#options.protocol.readUsage(tail.toString('utf8'))
   }
 
-  /** A blank line ends a frame, wherever the borders of the chunks are. */
+  /** A blank line ends a frame, wherever the borders of the chunks are; the CR of a CRLF counts for nothing. */
   #countFrames(chunk: Buffer): void {
-    let start = 0
-    for (let end = chunk.indexOf(LF); end !== -1; end = chunk.indexOf(LF, start)) {
-      if (this.#isBlank && isBlank(chunk, start, end)) this.#frames += 1
-      this.#isBlank = true
-      start = end + 1
+    let lineBytes = this.#lineBytes
+    for (let at = 0; at < chunk.length; at++) {
+      const byte = chunk[at]
+      if (byte === LF) {
+        if (lineBytes === 0) this.#frames += 1
+        lineBytes = 0
+      } else if (byte !== CR) {
+        lineBytes += 1
+        // The rest of a line is skipped natively: it may be megabytes long.
+        if (lineBytes === LONG_LINE) at = lineEnd(chunk, at) - 1
+      }
     }
-    this.#isBlank &&= isBlank(chunk, start, chunk.length)
+    this.#lineBytes = lineBytes
+  }
+
+  /** Whether nothing stands between the last frame and what comes now. */
+  get isAtFrameEnd(): boolean {
+    return this.#lineBytes === 0 && this.#bytes > 0 && this.#endsFrame()
+  }
+
+  #endsFrame(): boolean {
+    const tail = Buffer.concat(this.#tail.slice(-2)).subarray(-4).toString('latin1')
+    return /\r?\n\r?\n$/.test(tail)
   }
 
   #keep(chunk: Buffer): void {
@@ -99,9 +118,9 @@ export class Meter {
   }
 }
 
-/** Nothing, or the CR of a line that ends in CRLF. */
-function isBlank(bytes: Buffer, start: number, end: number): boolean {
-  return end === start || (end === start + 1 && bytes[start] === CR)
+function lineEnd(chunk: Buffer, from: number): number {
+  const end = chunk.indexOf(LF, from)
+  return end === -1 ? chunk.length : end
 }
 
 /** Of a stream, the first token took the time before it. */

@@ -20,6 +20,8 @@ export interface ProxyTimeouts {
   firstByteMs: number
   /** Between two pieces of an answer. */
   idleMs: number
+  /** How long a client may read nothing of an answer that is there. */
+  stallMs: number
 }
 
 export interface ProxyOptions {
@@ -122,7 +124,13 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
     clearTimeout(timer)
   }
 
-  function dispatch(request: ForwardRequest, reading: Reading, choice: Choice, startedAt: number): Forward {
+  function dispatch(
+    request: ForwardRequest,
+    reading: Reading,
+    choice: Choice,
+    startedAt: number,
+    onSettled: (outcome: Outcome) => void,
+  ): Forward {
     const { record } = choice.candidate
     const forward = new Forward({
       response: request.response,
@@ -132,6 +140,8 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
       startedAt,
       replyHeaders: { ...request.replyHeaders, ...ownHeaders(request, choice) },
       onTakeOver: request.onTakeOver,
+      stallMs: timeouts.stallMs,
+      onSettled,
       who: nameOf(record),
     })
     // The body was found to be a JSON object, whatever the client called it; servers refuse it under another name.
@@ -161,16 +171,17 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
       const choice = balancer.choose([first as NonNullable<typeof first>, ...others])
       announceStart(request, reading, choice)
       const { record } = choice.candidate
-      const forward = dispatch(request, reading, choice, startedAt)
       const entry = { roomId: request.room.room.id, isRoomClosed: false }
+      const forward: Forward = dispatch(request, reading, choice, startedAt, (outcome) => {
+        choice.release()
+        // Of a closed room nobody is left to tell, and the bus has forgotten it.
+        if (!entry.isRoomClosed) announceEnd(request, reading, record.participant.id, outcome)
+        const { model, stream } = reading
+        request.onServed({ participantId: record.participant.id, model, stream, outcome, usage: () => forward.usage })
+      })
       inFlight.set(forward, entry)
       const outcome = await forward.outcome
       inFlight.delete(forward)
-      choice.release()
-      // Nobody is left to tell, and the bus has forgotten the room.
-      if (!entry.isRoomClosed) announceEnd(request, reading, record.participant.id, outcome)
-      const { model, stream } = reading
-      request.onServed({ participantId: record.participant.id, model, stream, outcome, usage: () => forward.usage })
       if (outcome.kind === 'failed' && outcome.stage !== 'stream') throw failure(record, outcome)
     },
 
@@ -197,8 +208,15 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
 
 function read(body: Buffer): Reading {
   const scanned = scanObject(body)
-  if (scanned.duplicates.has('model')) throw new InvalidField('model must be there only once')
+  if (scanned.duplicates.has('model') || hasOtherCase(scanned, 'model'))
+    throw new InvalidField('model must be there only once')
   return { scanned, model: readModel(body, scanned), stream: textOf(body, scanned, 'stream') === 'true' }
+}
+
+/** Servers written in Go match keys without regard to case, and take the last: `Model` would be a second `model`. */
+function hasOtherCase({ values }: ScannedObject, key: string): boolean {
+  for (const name of values.keys()) if (name !== key && name.toLowerCase() === key) return true
+  return false
 }
 
 /** A text without controls, since it goes into events; `null` is as good as none. */

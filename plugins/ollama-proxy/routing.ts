@@ -1,5 +1,5 @@
 import { NoParticipant, ParticipantOffline, ParticipantPaused } from '../../schemas/errors.ts'
-import { withoutImpliedTag } from '../../schemas/models.ts'
+import { MODEL_PREFIX, meansAny, withoutImpliedTag } from '../../schemas/models.ts'
 import type { ParticipantRecord } from '../room-store/store.ts'
 
 /** A participant that could serve the request, and the model that it would serve it with. */
@@ -7,9 +7,6 @@ export interface Candidate {
   readonly record: ParticipantRecord
   readonly model: string
 }
-
-const ANY = new Set(['', '*', 'any'])
-const MODEL_PREFIX = 'model:'
 
 /**
  * Who could answer a request for `model`: `*`, `any` or nothing → anybody; `model:<name>` → who offers that model;
@@ -21,14 +18,14 @@ export function findCandidates(model: string, records: readonly ParticipantRecor
   const matching = matches(model, records)
   if (matching.length === 0) throw new NoParticipant()
   const present = matching.filter(({ record }) => isPresent(record))
-  if (present.length === 0) throw ANY.has(model) ? new NoParticipant() : new ParticipantOffline()
+  if (present.length === 0) throw meansAny(model) ? new NoParticipant() : new ParticipantOffline()
   const able = present.filter(({ record }) => record.participant.paused !== true)
   if (able.length === 0) throw new ParticipantPaused()
   return able
 }
 
 function matches(model: string, records: readonly ParticipantRecord[]): Candidate[] {
-  if (ANY.has(model)) return records.map(withFirstModel)
+  if (meansAny(model)) return records.map(withFirstModel)
   if (model.startsWith(MODEL_PREFIX)) return offering(model.slice(MODEL_PREFIX.length), records)
   const byModel = offering(model, records)
   return byModel.length > 0

@@ -6,9 +6,11 @@ import {
   NotYourParticipant,
   ParticipantIdTaken,
   ParticipantNotFound,
+  RoomFull,
   RoomNotFound,
   TokenRequired,
 } from '../../schemas/errors.ts'
+import { LIMITS } from '../../schemas/limits.ts'
 import { withoutImpliedTag } from '../../schemas/models.ts'
 import type { ListedRoom, RoomView } from '../../schemas/room.ts'
 import { newRoomCode, normalizeCode } from './codes.ts'
@@ -46,16 +48,21 @@ interface Shelf {
   list: readonly ParticipantRecord[] | undefined
   /** ms since the epoch. */
   visitedAt: number
+  isClosed: boolean
 }
 
 const DEFAULT_PAGE = 100
+
+/** Of idle rooms, a look: the rest is for the next one, so that no look takes long. */
+const MAX_CLOSED_AT_ONCE = 1000
 
 /** Nothing is kept on disk. Everything happens within one turn of the event loop, so every method is atomic. */
 export class MemoryRoomStore implements RoomStore {
   readonly #byCode = new Map<string, Shelf>()
   readonly #byId = new Map<string, Shelf>()
-  /** By `seq`. */
-  readonly #ordered: Shelf[] = []
+  /** By `seq`; closed ones stay until there are many. */
+  #ordered: Shelf[] = []
+  #closedRooms = 0
   /** Who is not offline. */
   readonly #alive = new Map<string, ParticipantRecord>()
   /** Who is offline, since when, longest first. */
@@ -84,6 +91,7 @@ export class MemoryRoomStore implements RoomStore {
       tokens: new Map(),
       list: undefined,
       visitedAt: createdAt,
+      isClosed: false,
     })
     return record
   }
@@ -111,7 +119,7 @@ export class MemoryRoomStore implements RoomStore {
     let last = cursor === undefined ? 0 : this.#readCursor(cursor)
     for (let at = this.#indexAfter(last); at < this.#ordered.length; at++) {
       const shelf = this.#ordered[at] as Shelf
-      if (!shelf.record.listed) continue
+      if (shelf.isClosed || !shelf.record.listed) continue
       if (rooms.length === size) return { rooms, cursor: this.#cursorBehind(last) }
       rooms.push(listedRoom(shelf))
       last = shelf.seq
@@ -138,6 +146,7 @@ export class MemoryRoomStore implements RoomStore {
     const present = shelf.participants.get(participant.id)
     if (present !== undefined && !owns(present.owner, claim)) throw new ParticipantIdTaken()
     refuseCapture(participant, namesIn(shelf))
+    if (present === undefined && shelf.participants.size >= LIMITS.participants) throw new RoomFull(LIMITS.participants)
     const proven = present !== undefined && ownsByToken(present.owner, claim)
     const owner = proven ? { ...entry.owner, tokenHash: present.owner.tokenHash, tokenUsed: true } : entry.owner
     // A joiner goes to the end, also when it has been here before: the order is that of joining.
@@ -205,6 +214,8 @@ export class MemoryRoomStore implements RoomStore {
   async takeExpired(now: number, ttlMs: number): Promise<ParticipantRecord[]> {
     const taken: ParticipantRecord[] = []
     for (const { record, since } of this.#away.values()) {
+      // A time in the future was told by a clock that has been set since; it says nothing of those behind.
+      if (since > now) continue
       if (now - since <= ttlMs) break
       const shelf = this.#shelf(record.roomId)
       this.#drop(shelf, record.participant.id)
@@ -218,7 +229,8 @@ export class MemoryRoomStore implements RoomStore {
   async takeIdleRooms(now: number, ttlMs: number): Promise<RoomRecord[]> {
     const taken: RoomRecord[] = []
     for (const shelf of this.#empty) {
-      if (now - shelf.visitedAt <= ttlMs) break
+      if (shelf.visitedAt > now) continue
+      if (now - shelf.visitedAt <= ttlMs || taken.length >= MAX_CLOSED_AT_ONCE) break
       this.#unshelve(shelf)
       taken.push(shelf.record)
     }
@@ -306,7 +318,15 @@ export class MemoryRoomStore implements RoomStore {
     this.#byCode.delete(shelf.record.room.code)
     this.#byId.delete(shelf.record.room.id)
     this.#empty.delete(shelf)
-    this.#ordered.splice(this.#indexAfter(shelf.seq) - 1, 1)
+    shelf.isClosed = true
+    this.#closedRooms += 1
+    // Gaps are closed together: one at a time would move all the others each time.
+    if (this.#closedRooms * 2 > this.#ordered.length) this.#closeGaps()
+  }
+
+  #closeGaps(): void {
+    this.#ordered = this.#ordered.filter(({ isClosed }) => !isClosed)
+    this.#closedRooms = 0
   }
 
   #shelfOf(code: string): Shelf | undefined {

@@ -6,7 +6,6 @@ import { Success } from '../../schemas/success.ts'
 const schema = {
   tags: ['Rooms'],
   operationId: 'closeRoom',
-  security: [{ bearer: [] }],
   summary: 'Close a room (host)',
   description: 'Its event streams end behind `room:closed`; requests in flight may finish within the grace period.',
   params: RoomParams,

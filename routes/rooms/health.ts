@@ -7,7 +7,7 @@ import { Success } from '../../schemas/success.ts'
 const schema = {
   tags: ['Participants'],
   operationId: 'heartbeat',
-  security: [{ bearer: [] }, {}],
+  security: [{ participant: [] }, {}],
   summary: "A participant's heartbeat, each 10 s",
   params: RoomParams,
   body: HeartbeatBody,

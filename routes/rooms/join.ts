@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { errors, InvalidField, MissingFields } from '../../schemas/errors.ts'
-import { LIMITS } from '../../schemas/limits.ts'
+import { isReservedName, unusableModels } from '../../schemas/models.ts'
 import { JOIN_MISSING, JoinBody, Participant, readConfig, readModels, readSpecs } from '../../schemas/participant.ts'
 import { RoomParams } from '../../schemas/room.ts'
 
@@ -13,7 +13,6 @@ const Joined = Type.Object({
 const schema = {
   tags: ['Participants'],
   operationId: 'join',
-  security: [{ bearer: [] }, {}],
   summary: 'Bring an LLM server into the room',
   description: 'Nothing is probed: the participant is online at once, and stays so while it sends heartbeats.',
   params: RoomParams,
@@ -31,13 +30,19 @@ function refuseAuthHeaders({ authHeaders }: JoinBody): void {
   )
 }
 
+/** What a request may say instead of a name can't be one. */
+function refuseNames(id: string, models: readonly string[]): void {
+  if (isReservedName(id)) throw new InvalidField(`id must not be ${id}: it has a meaning of its own in requests`)
+  const wrong = unusableModels(models)
+  if (wrong !== undefined) throw new InvalidField(wrong)
+}
+
 function participantOf(body: JoinBody, now: number): Participant {
   const { id, nickname, endpoint, specs, config, slots } = body
   const models = readModels(body)
   const [model] = models
   if (model === undefined) throw new MissingFields(JOIN_MISSING)
-  if (models.length > LIMITS.models)
-    throw new InvalidField(`models must be at most ${LIMITS.models}, \`model\` included`)
+  refuseNames(id, models)
   const capacity = slots === undefined || slots === null ? {} : { slots }
   const times = { joinedAt: now, lastSeen: now }
   const shown = { id, nickname, model, models, endpoint, specs: readSpecs(specs), config: readConfig(config) }

@@ -6,7 +6,7 @@ import { Success } from '../../schemas/success.ts'
 const schema = {
   tags: ['Participants'],
   operationId: 'leaveRoom',
-  security: [{ bearer: [] }, {}],
+  security: [{ participant: [] }, {}],
   summary: 'Leave the room',
   description:
     'With the token that join returned. A client that never used one may leave from the address it joined from.',

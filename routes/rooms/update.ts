@@ -7,7 +7,6 @@ import { OneRoom, RoomParams, RoomPatch } from '../../schemas/room.ts'
 const schema = {
   tags: ['Rooms'],
   operationId: 'updateRoom',
-  security: [{ bearer: [] }],
   summary: 'Change a room (host)',
   description: 'What is there replaces what was; `password: null` opens the room.',
   params: RoomParams,

@@ -7,7 +7,7 @@ import { RoomParams } from '../../schemas/room.ts'
 const schema = {
   tags: ['Keys'],
   operationId: 'readUsage',
-  security: [{ bearer: [] }],
+  security: [{ key: [] }, { host: [] }],
   summary: "Read the usage: a key's holder its own, the host everybody's",
   params: RoomParams,
   response: {

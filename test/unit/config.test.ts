@@ -5,7 +5,7 @@ import { createHub } from '../../src/hub.ts'
 const names = Object.keys(SETTINGS) as SettingName[]
 
 /** No setting means this, whatever its kind. */
-const NONSENSE = '\u0007 nonsense'
+const WRONG = '\u0007 nonsense'
 
 const MINUTE = 60_000
 
@@ -44,6 +44,8 @@ for (const name of names) {
   })
 
   t.test(`${setting.env}: a wrong value is refused by variable, flag and option, with what is allowed`, async (t) => {
+    // Any text may name a file; whether there is one shows when it is read.
+    const NONSENSE = setting.allowed === 'a path' ? 'a\0b' : WRONG
     const refusal = (source: string) => `${source} is ${JSON.stringify(NONSENSE)}, but must be ${setting.allowed}`
     const failing = { name: 'ConfigError', message: refusal(setting.env) }
     t.throws(() => readConfig({ env: { [setting.env]: NONSENSE } }), failing)
@@ -183,7 +185,7 @@ t.test('options win over flags, flags over the environment, the environment over
 })
 
 t.test('a value that is overruled is not looked at', async (t) => {
-  t.equal(readConfig({ env: { PORT: NONSENSE }, flags: { port: '2' } }).port, 2)
+  t.equal(readConfig({ env: { PORT: WRONG }, flags: { port: '2' } }).port, 2)
 })
 
 t.test('an empty text counts as absent, also as a flag', async (t) => {

@@ -5,7 +5,7 @@
 export function objectsBehind(tail: string, key: string): Record<string, unknown>[] {
   const found: Record<string, unknown>[] = []
   const pattern = new RegExp(`(?<!\\\\)"${key}"\\s*:\\s*(?=\\{)`, 'g')
-  for (const match of tail.matchAll(pattern)) {
+  for (const match of [...tail.matchAll(pattern)].slice(-MAX_OBJECTS)) {
     const object = parseObject(tail, match.index + match[0].length)
     if (object !== undefined) found.push(object)
   }
@@ -21,6 +21,12 @@ function parseObject(text: string, start: number): Record<string, unknown> | und
     return undefined
   }
 }
+
+/** Nobody has more tokens than this; sums stay exact. */
+const MAX_COUNT = 1_000_000_000
+
+/** The last ones count; a hostile tail may hold a thousand. */
+const MAX_OBJECTS = 8
 
 /** Longer than any usage object; a hostile tail full of openings would be read again and again. */
 const MAX_OBJECT_CHARS = 2000
@@ -40,5 +46,5 @@ function closingBrace(text: string, start: number): number | undefined {
 /** @returns undefined where there is no such number, or one that can't count anything. */
 export function numberAt(object: Record<string, unknown>, key: string): number | undefined {
   const value = object[key]
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? Math.round(value) : undefined
+  return typeof value === 'number' && value >= 0 && value <= MAX_COUNT ? Math.round(value) : undefined
 }

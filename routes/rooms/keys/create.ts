@@ -8,7 +8,6 @@ import { withoutNulls } from '../../../schemas/text.ts'
 const schema = {
   tags: ['Keys'],
   operationId: 'createKey',
-  security: [{ bearer: [] }],
   summary: 'Mint a personal key (host)',
   params: RoomParams,
   body: CreateKeyBody,

@@ -6,7 +6,6 @@ import { RoomParams } from '../../../schemas/room.ts'
 const schema = {
   tags: ['Keys'],
   operationId: 'listKeys',
-  security: [{ bearer: [] }],
   summary: 'List the personal keys (host)',
   params: RoomParams,
   response: {

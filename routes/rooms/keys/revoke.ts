@@ -6,7 +6,6 @@ import { Success } from '../../../schemas/success.ts'
 const schema = {
   tags: ['Keys'],
   operationId: 'revokeKey',
-  security: [{ bearer: [] }],
   summary: 'Revoke a personal key (host)',
   description: 'What runs may end; the next request with it fails.',
   params: KeyParams,

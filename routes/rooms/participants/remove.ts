@@ -6,7 +6,6 @@ import { Success } from '../../../schemas/success.ts'
 const schema = {
   tags: ['Participants'],
   operationId: 'removeParticipant',
-  security: [{ bearer: [] }],
   summary: 'Remove a participant (host)',
   params: ParticipantParams,
   response: { 200: { ...Success, description: 'The participant is removed' }, ...errors(400, 401, 403, 404, 413) },

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { ParticipantChange } from '../../../plugins/room-store/store.ts'
-import { errors } from '../../../schemas/errors.ts'
+import { errors, InvalidField } from '../../../schemas/errors.ts'
+import { unusableModels } from '../../../schemas/models.ts'
 import {
   OneParticipant,
   ParticipantParams,
@@ -13,7 +14,7 @@ import {
 const schema = {
   tags: ['Participants'],
   operationId: 'updateParticipant',
-  security: [{ bearer: [] }],
+  security: [{ participant: [] }, { host: [] }],
   summary: 'Change a participant, or pause it',
   description: "With the participant's token; with the host's, `paused` alone. What is there replaces what was.",
   params: ParticipantParams,
@@ -40,6 +41,8 @@ const update: FastifyPluginAsyncTypebox = async (app) => {
     const record = await app.roomStore.getParticipant(room.room.id, params.id)
     const isPauseAlone = Object.keys(body).every((field) => field === 'paused')
     app.access.requireSelf(request, record, isPauseAlone)
+    const wrong = unusableModels(readModels({ models: body.models ?? null }))
+    if (wrong !== undefined) throw new InvalidField(wrong)
     const { participant } = await app.roomStore.updateParticipant(
       room.room.id,
       params.id,

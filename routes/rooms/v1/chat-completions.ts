@@ -9,7 +9,7 @@ const schema = {
   summary: 'Chat with a model of the room, streamed or not (OpenAI)',
   params: RoomParams,
   body: ChatBody,
-  response: { 200: PassedThrough, ...openAiErrors(400, 404, 413, 502, 503, 508), default: PassedOn },
+  response: { 200: PassedThrough, ...openAiErrors(400, 404, 413, 429, 502, 503, 508), default: PassedOn },
 }
 
 /** The hub looks into the bytes where it must; whether they make sense is the participant's to say. */
