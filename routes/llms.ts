@@ -6,8 +6,8 @@ const TEXT = `# Potluck
 > A hub that lets people on one LAN share the LLMs that run on their own machines: a room with a short code, participants
 > who bring LLM servers, and one OpenAI-compatible URL for all of them.
 
-A client of a room uses \`/rooms/CODE/v1\` as the base URL of any OpenAI SDK; the API key may be anything in a room without
-a password. \`model\` is a model's name from \`GET /rooms/CODE/v1/models\`, a participant's id, or \`*\` for whoever is free.
+A client of a room uses \`/rooms/CODE/v1\` as the base URL of any OpenAI SDK; in a room without a password the API key
+may be anything, in one with a password it is the password or a personal key. \`model\` is a model's name from \`GET /rooms/CODE/v1/models\`, a participant's id, or \`*\` for whoever is free.
 
 - Open a room: \`POST /rooms\` with \`{"name": "…"}\`; the answer holds its \`code\` and the \`hostToken\`
 - Bring an LLM server: \`POST /rooms/CODE/join\` with \`{"id", "nickname", "model", "endpoint"}\`, then each 10 s

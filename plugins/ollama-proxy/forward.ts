@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'n
 import type { Dispatcher } from 'undici'
 import type { Metrics } from '../../schemas/events.ts'
 import { clientHeaders, single } from './headers.ts'
-import type { Meter } from './meter.ts'
+import { type Meter, round } from './meter.ts'
 import type { Protocol, Usage } from './protocols/protocol.ts'
 import { RefusedAnswer, reasonOf } from './upstream-errors.ts'
 
@@ -169,7 +169,7 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   readonly #onClose = (): void => {
     if (this.#isSettled) return
-    this.#finish({ kind: 'cancelled', durationMs: this.#options.now() - this.#options.startedAt })
+    this.#finish({ kind: 'cancelled', durationMs: round(this.#options.now() - this.#options.startedAt) })
     this.#controller?.abort(new Error('The client went away'))
   }
 

@@ -129,6 +129,6 @@ function speed(tokens: number, ms: number): number {
 }
 
 /** Hundredths are as fine as these figures are true. */
-function round(value: number): number {
+export function round(value: number): number {
   return Math.round(value * 100) / 100
 }

@@ -15,7 +15,7 @@ import { withoutImpliedTag } from '../../schemas/models.ts'
 import type { ListedRoom, RoomView } from '../../schemas/room.ts'
 import { newRoomCode, normalizeCode } from './codes.ts'
 import { afterUse, type NamesInUse, owns, ownsByToken, refuseCapture } from './ownership.ts'
-import { changedParticipant, changedRoom, failed, keyOf, offline, seen } from './records.ts'
+import { changedParticipant, changedRoom, failed, keyOf, offline, pausedAs, seen } from './records.ts'
 import type {
   ChangedRoom,
   Claim,
@@ -142,15 +142,17 @@ export class MemoryRoomStore implements RoomStore {
 
   async join(roomId: string, entry: NewParticipant, claim: Claim): Promise<ParticipantRecord> {
     const shelf = this.#shelf(roomId)
-    const { participant, target, liveness = 'heartbeat' } = entry
-    const present = shelf.participants.get(participant.id)
+    const { target, liveness = 'heartbeat' } = entry
+    const present = shelf.participants.get(entry.participant.id)
     if (present !== undefined && !owns(present.owner, claim)) throw new ParticipantIdTaken()
-    refuseCapture(participant, namesIn(shelf))
+    refuseCapture(entry.participant, namesIn(shelf))
     if (present === undefined && shelf.participants.size >= LIMITS.participants) throw new RoomFull(LIMITS.participants)
     const proven = present !== undefined && ownsByToken(present.owner, claim)
     const owner = proven ? { ...entry.owner, tokenHash: present.owner.tokenHash, tokenUsed: true } : entry.owner
     // A joiner goes to the end, also when it has been here before: the order is that of joining.
-    this.#drop(shelf, participant.id)
+    this.#drop(shelf, entry.participant.id)
+    // What was paused stays so: coming back is no way around its owner's or the host's word.
+    const participant = present?.participant.paused === true ? pausedAs(entry.participant) : entry.participant
     const record = { participant, target, owner, liveness, roomId, key: keyOf(roomId, participant.id) }
     if (liveness === 'probe') this.#probes.set(record.key, participant.joinedAt)
     return this.#put(shelf, record)

@@ -46,6 +46,10 @@ export function failed(record: ParticipantRecord, probeFailure: string): Partici
   return { ...record, probeFailure, participant: { ...participant, ...reason } }
 }
 
+export function pausedAs(participant: Participant): Participant {
+  return { ...participant, status: 'busy', paused: true }
+}
+
 export function offline(record: ParticipantRecord): ParticipantRecord {
   const why = record.probeFailure === undefined ? {} : { offlineReason: record.probeFailure }
   return { ...record, participant: { ...record.participant, status: 'offline', ...why } }

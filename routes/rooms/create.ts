@@ -9,6 +9,7 @@ const Created = Type.Object({
   room: Room,
   hostId: Type.String(),
   hostToken: Type.String({ description: 'Proves who is host; shown this once' }),
+  protected: Type.Boolean({ description: 'It has a password' }),
 })
 
 const schema = {
@@ -35,7 +36,9 @@ const create: FastifyPluginAsyncTypebox = async (app) => {
       ...(passwordHash === null ? {} : { passwordHash }),
       ...(code === undefined || code === null ? {} : { code }),
     })
-    return reply.code(201).send({ room, hostId: room.hostId, hostToken: hostToken.token })
+    return reply
+      .code(201)
+      .send({ room, hostId: room.hostId, hostToken: hostToken.token, protected: passwordHash !== null })
   })
 }
 

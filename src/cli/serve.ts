@@ -74,14 +74,21 @@ function explain(error: NodeJS.ErrnoException, { host, port }: Config): string {
 function closeOnSignal(hub: Hub, { logger, flush }: HubLogger): void {
   closeWithGrace({ delay: hub.config.graceMs + CLOSE_MARGIN_MS, logger: false }, async ({ signal, err }) => {
     if (err !== undefined) logger.fatal({ err }, 'the hub failed and shuts down')
-    else logger.info({ signal }, 'shutting down')
+    else
+      logger.info(
+        { signal },
+        `shutting down: what runs has ${hub.config.graceMs / 1000} s to finish, a second signal ends it at once`,
+      )
     await hub.close()
     flush()
   })
 }
 
 function greet(hub: Hub, { logger, flush }: HubLogger): void {
-  logger.info({ url: hub.url, lan: lanUrls(hub) }, `the hub listens at ${[hub.url, ...lanUrls(hub)].join(', ')}`)
+  logger.info(
+    { url: hub.url, lan: lanUrls(hub) },
+    `the hub listens at ${[hub.url, ...lanUrls(hub)].join(', ')}; ${hub.url}/docs explains its API`,
+  )
   if (hub.fingerprint !== undefined) {
     logger.info({ fingerprint: hub.fingerprint }, `the certificate's SHA-256 fingerprint is ${hub.fingerprint}`)
   }
