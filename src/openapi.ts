@@ -57,6 +57,23 @@ function withAccess(schema: FastifySchema, operation: Operation): FastifySchema 
   return { ...schema, security: schema.security ?? securityOf(operation), response }
 }
 
+interface Described {
+  paths?: Record<string, Record<string, { requestBody?: { required?: boolean; content: Record<string, Media> } }>>
+}
+interface Media {
+  schema?: { required?: string[] }
+}
+
+/** No body is as good as an empty object, so it may be absent where no field is required. */
+function withOptionalBodies<T>(document: T): T {
+  const operations = Object.values((document as Described).paths ?? {}).flatMap((path) => Object.values(path))
+  for (const { requestBody } of operations) {
+    const schema = requestBody?.content['application/json']?.schema
+    if (requestBody !== undefined && schema !== undefined) requestBody.required = schema.required !== undefined
+  }
+  return document
+}
+
 /** The description is made from the routes' own schemas, so it can't say what the hub does not do. */
 export async function describeApi(app: FastifyInstance, version: string): Promise<void> {
   await app.register(swagger, {
@@ -79,6 +96,7 @@ export async function describeApi(app: FastifyInstance, version: string): Promis
       const operation = route.config?.operation
       return { schema: operation === undefined ? schema : withAccess(schema, operation), url }
     },
+    transformObject: (made) => withOptionalBodies('openapiObject' in made ? made.openapiObject : {}),
   })
   // The page, its scripts and its styles come from the hub itself: no internet is needed.
   await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'list', tryItOutEnabled: true } })

@@ -66,7 +66,10 @@ t.test('nobody takes over a participant by joining with its id: 409, and nothing
   const room = await startRoom(t)
   const { body: joined } = await room.join({ from: HOME })
   const reader = await readEvents(t, `${room.base}/events`)
-  const { status, body } = await room.join({ from: ELSEWHERE }, { nickname: 'Mallory', endpoint: 'http://10.1.2.4:11434' })
+  const { status, body } = await room.join(
+    { from: ELSEWHERE },
+    { nickname: 'Mallory', endpoint: 'http://10.1.2.4:11434' },
+  )
   t.equal(status, 409)
   t.match(body.error, /id is in use/)
   t.strictSame(await room.participants(), [joined.participant])

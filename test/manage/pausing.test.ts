@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { JoinBody } from '../../schemas/participant.ts'
 import { answerPlain, chunkOf, type FakeLlm, startFakeLlm, startStream } from '../support/fake-llm.ts'
-import { call, join, startHub } from '../support/hub.ts'
+import { call, type Joined, join, startHub } from '../support/hub.ts'
 import { bearer, manageRoom, startRequest } from '../support/managed.ts'
 import { startTimedHub } from '../support/manual-time.ts'
 import { readEvents } from '../support/sse.ts'
@@ -168,12 +168,22 @@ t.test('a paused one and one that is away: 503 that names the pause', async (t) 
   t.equal((await chat()).body.error?.message, PAUSED_SENTENCE)
 })
 
-t.test('who joins again begins anew: unpaused', async (t) => {
-  const { url, room, token, pause, look } = await startRoom(t)
+t.test('who joins again stays paused: coming back is no way around a pause', async (t) => {
+  const { url, room, token, pause, look, chat } = await startRoom(t)
   await pause()
-  const entry = { id: 'alice', nickname: 'Alice', model: 'llama3.2:3b', endpoint: 'http://127.0.0.1:1' }
-  t.equal((await call('POST', `${url}/rooms/${room.code}/join`, entry, bearer(token))).status, 201)
-  const { participant } = (await look('alice')).body
+  const entry = { id: 'alice', nickname: 'Alice', model: 'qwen3:8b', endpoint: 'http://127.0.0.1:1' }
+  const { status, body } = await call<Joined>('POST', `${url}/rooms/${room.code}/join`, entry, bearer(token))
+  t.equal(status, 201)
+  t.hasStrict(body.participant, { status: 'busy', paused: true, model: 'qwen3:8b' })
+  t.strictSame((await look('alice')).body.participant, body.participant)
+  t.equal((await chat()).status, 503)
+})
+
+t.test('who has left and joins anew is somebody new: not paused', async (t) => {
+  const { url, room, base, token, pause } = await startRoom(t)
+  await pause()
+  await call('DELETE', `${base}/leave/alice`, undefined, bearer(token))
+  const { participant } = await join(url, room.code)
   t.equal(participant.status, 'online')
   t.notOk('paused' in participant)
 })

@@ -2,6 +2,8 @@ import type { Test } from 'tap'
 import type { JoinBody, Participant } from '../../schemas/participant.ts'
 import type { Room } from '../../schemas/room.ts'
 import { createHub, type Hub, type HubOptions } from '../../src/hub.ts'
+import { holdToDescription } from './conformance.ts'
+import { holdToSilence, keepLog, noteSecrets } from './secret-log.ts'
 
 export interface RunningHub {
   hub: Hub
@@ -10,9 +12,14 @@ export interface RunningHub {
 
 /** A hub on a free port of the loopback, closed when the test ends. */
 export async function startHub(t: Test, options: HubOptions = {}): Promise<RunningHub> {
-  const hub = createHub({ host: '127.0.0.1', port: 0, graceMs: 500, ...options })
+  const log = keepLog()
+  const hub = createHub({ host: '127.0.0.1', port: 0, graceMs: 500, logger: log.logger, ...options })
+  // Behind the close, since teardowns run backwards: until then the hub may answer.
+  holdToDescription(t, await hub.app)
+  let url = ''
+  holdToSilence(t, log, () => url)
   t.teardown(() => hub.close())
-  const url = await hub.listen()
+  url = await hub.listen()
   return { hub, url }
 }
 
@@ -39,7 +46,9 @@ export async function call<T = Record<string, unknown>>(
   if (body !== undefined) init.body = typeof body === 'string' ? body : JSON.stringify(body)
   const response = await fetch(url, init)
   const text = await response.text()
-  return { status: response.status, headers: response.headers, body: (text === '' ? undefined : JSON.parse(text)) as T }
+  const answer = (text === '' ? undefined : JSON.parse(text)) as T
+  noteSecrets({ url, headers, body, answer })
+  return { status: response.status, headers: response.headers, body: answer }
 }
 
 export async function openRoom(
