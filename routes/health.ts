@@ -29,9 +29,12 @@ const health: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('preClose', async () => {
     isClosing = true
   })
-  app.get('/health', { schema: healthSchema }, async () => ({ status: 'ok' as const, timestamp: app.clock.now() }))
-  app.get('/livez', { schema: livezSchema }, async () => ({ status: 'ok' as const }))
-  app.get('/readyz', { schema: readyzSchema }, async (_request, reply) => {
+  app.get('/health', { schema: healthSchema, config: { operation: 'health' } }, async () => ({
+    status: 'ok' as const,
+    timestamp: app.clock.now(),
+  }))
+  app.get('/livez', { schema: livezSchema, config: { operation: 'health' } }, async () => ({ status: 'ok' as const }))
+  app.get('/readyz', { schema: readyzSchema, config: { operation: 'health' } }, async (_request, reply) => {
     if (isClosing) return reply.code(503).send({ status: 'closing' as const })
     return { status: 'ready' as const }
   })

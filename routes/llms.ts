@@ -22,7 +22,7 @@ may be anything, in one with a password it is the password or a personal key. \`
 `
 
 const llms: FastifyPluginAsync = async (app) => {
-  app.get('/llms.txt', { schema: { hide: true } }, async (_request, reply) =>
+  app.get('/llms.txt', { schema: { hide: true }, config: { operation: 'describe' } }, async (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send(TEXT),
   )
 }

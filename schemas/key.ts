@@ -30,7 +30,10 @@ export const CreatedKey = Type.Composite([
 
 export const KeyList = Type.Object({ keys: Type.Array(Key) })
 
-export const KeyParams = Type.Object({ code: Type.String(), id: Type.String({ description: "The key's id" }) })
+export const KeyParams = Type.Object({
+  code: Type.String({ description: 'Room code, in any case', examples: ['K7QX2M'] }),
+  id: Type.String({ description: "The key's id", examples: ['V1StGXR8_Z5j'] }),
+})
 
 export const Usage = Type.Object({
   id: Type.String(),

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import cors from '@fastify/cors'
 import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import Fastify, {
@@ -61,6 +62,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimit,
     requestTimeout: config.requestTimeoutMs,
+    // The routes say for themselves what they do while the hub closes: a heartbeat is never answered 503.
+    return503OnClosing: false,
     clientErrorHandler: refuseNoise,
     trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
     genReqId: createRequestIds(),
@@ -75,6 +78,11 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   app.setErrorHandler((error: FastifyError, request, reply) => replyWithError(error, request, reply))
   app.decorate('clock', clock)
   logRequests(app)
+  const answering = countAnswers(app)
+  let closingSince = Number.POSITIVE_INFINITY
+  app.addHook('preClose', async () => {
+    closingSince = clock.elapsed()
+  })
 
   await app.register(helmet, securityHeaders(tls))
   await app.register(cors, {
@@ -104,7 +112,10 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   await app.register(health)
   await app.register(events)
   await app.register(rooms, { prefix: '/rooms', inferenceBodyLimit: config.inferenceBodyLimit })
-  app.addHook('preClose', () => cutOff(app))
+  app.addHook('preClose', async () => {
+    while (answering() > 0 && clock.elapsed() < closingSince + config.graceMs) await sleep(FLUSH_POLL_MS)
+    await cutOff(app)
+  })
   return app
 }
 
@@ -122,6 +133,21 @@ function securityHeaders(tls: TlsFiles | undefined): FastifyHelmetOptions {
   }
 }
 
+/** How often it is looked whether the last answer has gone out. */
+const FLUSH_POLL_MS = 20
+
+/** @returns how many requests have no whole answer yet: a slow reader may take its time, within the grace period */
+function countAnswers(app: FastifyInstance): () => number {
+  let count = 0
+  app.server.on('request', (_request, response) => {
+    count += 1
+    response.once('close', () => {
+      count -= 1
+    })
+  })
+  return () => count
+}
+
 /** How long what was written last may take to go out. */
 const FLUSH_MS = 100
 
@@ -131,7 +157,7 @@ const FLUSH_MS = 100
  */
 async function cutOff(app: FastifyInstance): Promise<void> {
   app.server.closeIdleConnections()
-  await new Promise((resolve) => setTimeout(resolve, FLUSH_MS))
+  await sleep(FLUSH_MS)
   app.server.closeAllConnections()
 }
 
@@ -149,12 +175,12 @@ function answerPreflight(request: FastifyRequest, reply: FastifyReply, done: () 
 }
 
 /** Below a protected room nobody learns what is served there. */
-const BELOW_ROOM = /^\/rooms\/([^/?]+)\/./
+const BELOW_ROOM = /^(?:https?:\/\/[^/]+)?\/rooms\/([^/?]+)\/./i
 
 /** Before the body is read: nobody is going to look at it. */
 async function refuseUnknownRoute(request: FastifyRequest): Promise<void> {
   const code = BELOW_ROOM.exec(request.url)?.[1]
-  const room = code === undefined ? undefined : await request.server.roomStore.findRoom(code)
+  const room = code === undefined ? undefined : await request.server.roomStore.findRoom(decodeURIComponent(code))
   if (room !== undefined) {
     request.room = room
     await request.server.access.enter(request, 'unknown')

@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { generate } from 'selfsigned'
@@ -34,7 +34,10 @@ async function loadGiven({ tlsCert, tlsKey }: TlsConfig): Promise<TlsFiles> {
   if (tlsCert === '' || tlsKey === '')
     throw new ConfigError('POTLUCK_TLS_CERT and POTLUCK_TLS_KEY go together: set both')
   const [cert, key] = await Promise.all([read('POTLUCK_TLS_CERT', tlsCert), read('POTLUCK_TLS_KEY', tlsKey)])
-  return { cert, key, fingerprint: fingerprintOf(cert, tlsCert), isSelfSigned: false }
+  const fingerprint = fingerprintOf(cert, tlsCert)
+  if (!fits(cert, key))
+    throw new ConfigError(`POTLUCK_TLS_KEY is ${tlsKey}, which is no key of the certificate ${tlsCert}`)
+  return { cert, key, fingerprint, isSelfSigned: false }
 }
 
 async function read(variable: string, file: string): Promise<string> {
@@ -53,6 +56,14 @@ function fingerprintOf(cert: string, file: string): string {
   }
 }
 
+function fits(cert: string, key: string): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
+  } catch {
+    return false
+  }
+}
+
 /** Made once: people have pinned it. The key is readable by its owner alone. */
 async function loadOwn(directory: string): Promise<TlsFiles> {
   const certFile = join(directory, 'tls-cert.pem')
@@ -65,9 +76,17 @@ async function loadOwn(directory: string): Promise<TlsFiles> {
   }
   const { cert, key } = await makeCertificate()
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  await writeFile(keyFile, key, { mode: 0o600 })
-  await writeFile(certFile, cert)
+  // Under another name first: what stands there may be readable by others, or be read in the midst of the writing.
+  await replaceFile(keyFile, key, 0o600)
+  await replaceFile(certFile, cert, 0o644)
   return { cert, key, fingerprint: fingerprintOf(cert, certFile), isSelfSigned: true }
+}
+
+async function replaceFile(file: string, text: string, mode: number): Promise<void> {
+  const draft = `${file}.${process.pid}`
+  await rm(draft, { force: true })
+  await writeFile(draft, text, { mode })
+  await rename(draft, file)
 }
 
 async function makeCertificate(): Promise<{ cert: string; key: string }> {

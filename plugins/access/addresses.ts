@@ -15,7 +15,21 @@ export interface Reach {
  * Metadata services that stand outside the link-local range: AWS (IPv6), Alibaba, Azure's host agent, Oracle.
  * https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html
  */
-const METADATA = new Set(['fd00:ec2::254', '100.100.100.200', '168.63.129.16', '192.0.0.192'])
+const METADATA = new Set([
+  '100.100.100.200',
+  '168.63.129.16',
+  '192.0.0.192',
+  'fd00:42::42',
+  'fd00:a9fe:a9fe::1',
+  'fd00:c1::a9fe:a9fe',
+  'fd20:ce::254',
+])
+
+/** AWS keeps more than one service there, and nobody else's private network is likely to be. */
+const AWS_SERVICES = ipaddr.parseCIDR('fd00:ec2::/32')
+
+/** NAT64 for local use (RFC 8215): where in it the IPv4 address stands depends on the network, so it can't be judged. */
+const LOCAL_NAT64 = ipaddr.parseCIDR('64:ff9b:1::/48')
 
 /** Nothing that anybody serves a model at: these are refused to everybody. */
 const FORBIDDEN_RANGES = new Set([
@@ -26,7 +40,7 @@ const FORBIDDEN_RANGES = new Set([
   'teredo',
   'discard',
   'deprecatedSiteLocal',
-  'orchid',
+  'deprecatedOrchid',
   'orchid2',
 ])
 
@@ -57,10 +71,22 @@ function fromGroups(high = 0, low = 0): ipaddr.IPv4 {
   return new ipaddr.IPv4([high >> 8, high & 0xff, low >> 8, low & 0xff])
 }
 
+function isHidden(address: Address): boolean {
+  if (address.kind() === 'ipv4') return false
+  return [AWS_SERVICES, LOCAL_NAT64].some((range) => address.match(range as [ipaddr.IPv6, number]))
+}
+
+/** In the plainest form; a text that is no address stays as it is. */
+export function plainAddress(text: string): string {
+  return parse(text)?.toString() ?? text
+}
+
 /** @returns undefined where the text is no IP address; a zone (`%eth0`) is left out */
 function parse(text: string): Address | undefined {
   const bare = text.replace(/%.*$/, '')
-  return ipaddr.isValid(bare) ? undressed(ipaddr.parse(bare)) : undefined
+  if (!ipaddr.isValid(bare)) return undefined
+  const address = ipaddr.parse(bare)
+  return isHidden(address) ? address : undressed(address)
 }
 
 export function isLoopbackAddress(text: string): boolean {
@@ -85,7 +111,7 @@ export function createAddressPolicy({ allowPublic }: AddressPolicyOptions) {
       const address = parse(text)
       if (address === undefined) return false
       const range = address.range()
-      if (FORBIDDEN_RANGES.has(range) || METADATA.has(address.toString())) return false
+      if (FORBIDDEN_RANGES.has(range) || METADATA.has(address.toString()) || isHidden(address)) return false
       if (address.kind() === 'ipv4' && address.match(FUTURE_USE as [ipaddr.IPv4, number])) return false
       if (range === 'loopback') return joinedFrom !== undefined && isLoopbackAddress(joinedFrom)
       if (PRIVATE_RANGES.has(range) || allowPublic) return true

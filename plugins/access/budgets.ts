@@ -66,20 +66,22 @@ export function createBudgets({ clock }: { clock: Pick<Clock, 'now'> }) {
       tokensPerDay = Number.POSITIVE_INFINITY,
     }: PersonalKey): void {
       const account = accountOf(id)
+      if (account.tokensToday >= tokensPerDay) {
+        throw new OverBudget(`The key ${name} has used its ${tokensPerDay} tokens of this day (UTC)`, secondsTo(DAY_MS))
+      }
       if (account.requestsThisMinute >= requestsPerMinute) {
         throw new OverBudget(
           `The key ${name} has used its ${requestsPerMinute} requests of this minute`,
           secondsTo(MINUTE_MS),
         )
       }
-      if (account.tokensToday >= tokensPerDay) {
-        throw new OverBudget(`The key ${name} has used its ${tokensPerDay} tokens of this day (UTC)`, secondsTo(DAY_MS))
-      }
       account.requestsThisMinute += 1
       account.requests += 1
     },
 
     charge(keyId: string, { inputTokens, outputTokens }: { inputTokens: number; outputTokens: number }): void {
+      // Revoked meanwhile: there is nobody left to charge.
+      if (!accounts.has(keyId)) return
       const account = accountOf(keyId)
       account.inputTokens += inputTokens
       account.outputTokens += outputTokens
@@ -87,6 +89,7 @@ export function createBudgets({ clock }: { clock: Pick<Clock, 'now'> }) {
     },
 
     usageOf(keyId: string): KeyUsage {
+      if (!accounts.has(keyId)) return { requests: 0, inputTokens: 0, outputTokens: 0, tokensToday: 0 }
       const { requests, inputTokens, outputTokens, tokensToday } = accountOf(keyId)
       return { requests, inputTokens, outputTokens, tokensToday }
     },

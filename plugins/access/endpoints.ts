@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { InvalidEndpoint } from '../../schemas/errors.ts'
-import { isLoopbackAddress } from './addresses.ts'
+import { isLoopbackAddress, plainAddress } from './addresses.ts'
 
 /** Where the hub itself can be reached, to refuse a participant that is the hub. */
 export interface HubAddresses {
@@ -64,7 +64,7 @@ function basePathOf(url: URL): string {
 function isHub(url: URL, { ports, hosts }: HubAddresses): boolean {
   const urlPort = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
   if (!ports.has(urlPort)) return false
-  const host = bareHost(url.hostname)
+  const host = plainAddress(bareHost(url.hostname))
   return isLocalName(host) || isLoopbackAddress(host) || isUnspecified(host) || hosts.has(host)
 }
 

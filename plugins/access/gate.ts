@@ -9,7 +9,7 @@ import {
 } from '../../schemas/errors.ts'
 import { sameHash } from '../../schemas/hashes.ts'
 import type { PersonalKey, RoomRecord, RoomStore } from '../room-store/store.ts'
-import type { Guesses } from './guesses.ts'
+import { type Guesses, networkOf } from './guesses.ts'
 import { isForEverybody, mayDo, type Operation, type Role } from './operations.ts'
 import type { Passwords } from './passwords.ts'
 import type { Tickets } from './tickets.ts'
@@ -62,17 +62,28 @@ export function createGate({ rooms, passwords, guesses, verified, tickets, admin
   async function isPassword(record: RoomRecord, text: string, address: string): Promise<boolean> {
     const { passwordHash, room } = record
     if (passwordHash === undefined) return false
-    if (verified.has(passwordHash, text)) return true
+    // Remembered for who sent it from there: else the quick answer would tell others which of their guesses is right.
+    const from = networkOf(address)
+    if (verified.has(passwordHash, text, from)) return true
     const takeBack = guesses.begin(address, room.id)
-    if (!(await passwords.verify(text, passwordHash))) return false
+    const isRight = await passwords.verify(text, passwordHash).catch((error: unknown) => {
+      // It was not even looked at.
+      takeBack()
+      throw error
+    })
+    if (!isRight) return false
     takeBack()
-    verified.add(passwordHash, text)
+    verified.add(passwordHash, text, from)
     return true
   }
 
-  async function identify(record: RoomRecord, { credential, ticket, address }: Shown): Promise<Identity> {
+  async function identify(operation: Operation, record: RoomRecord, shown: Shown): Promise<Identity> {
+    const { credential, ticket, address } = shown
     const nobody: Identity = { role: record.passwordHash === undefined ? 'guest' : 'stranger' }
-    if (credential === undefined) return hasTicket(record, ticket) ? { role: 'guest' } : nobody
+    // A ticket stands in a URL, where others may see it: it opens the event stream and nothing else.
+    if (credential === undefined) {
+      return operation === 'watchRoom' && hasTicket(record, ticket) ? { role: 'guest' } : nobody
+    }
     const holder = await holderOf(record, hashToken(credential))
     if (holder !== undefined) return holder
     // In an open room an unknown key is ignored: clients that must have one make one up.
@@ -105,7 +116,7 @@ export function createGate({ rooms, passwords, guesses, verified, tickets, admin
       if (isForEverybody(operation)) return { role: 'stranger' }
       // In an open room most clients' keys mean nothing, be they two.
       if (shown.isConflicting === true && record.passwordHash !== undefined) throw new ConflictingCredentials()
-      const identity = await identify(record, shown)
+      const identity = await identify(operation, record, shown)
       if (mayDo(operation, identity.role)) return identity
       // A personal key is a right credential too, wherever it was shown.
       throw refusal(operation, identity, shown, record.passwordHash !== undefined || identity.key !== undefined)

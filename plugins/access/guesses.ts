@@ -56,7 +56,7 @@ export function createGuesses({ clock, perMinute }: GuessesOptions) {
 }
 
 /** Whoever has an IPv6 address has at least a /64 of them. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   return address.includes(':') ? firstGroups(address.replace(/%.*$/, '')) : address
 }
 

@@ -144,9 +144,10 @@ export default fp<AccessOptions>(
       requireSelf(request, record, hostMay) {
         const { credential } = credentialsOf(request.headers)
         if (credential !== undefined && sameHash(record.owner.tokenHash, hashToken(credential))) return
-        const { role } = request.identity
+        const { role, key } = request.identity
+        const isProven = role !== 'guest' || key !== undefined || request.room.passwordHash !== undefined
         if (role === 'host' && hostMay) return
-        if (role === 'host' || role === 'participant') throw new NotYourParticipant()
+        if (isProven) throw new NotYourParticipant()
         throw new TokenRequired()
       },
       newOwner(request) {
@@ -155,7 +156,8 @@ export default fp<AccessOptions>(
         return { owner: { tokenHash: hash, tokenUsed: false, ...(address === undefined ? {} : { address }) }, token }
       },
       parseEndpoint(endpoint, request) {
-        const joinedFrom = clientAddress(request)
+        // A web page may run on the hub's own machine, and is somebody else's all the same.
+        const joinedFrom = request.headers.origin === undefined ? clientAddress(request) : undefined
         const reach = joinedFrom === undefined ? {} : { joinedFrom }
         const parsed = parseEndpoint(endpoint, hubAddresses(request), (address) => access.policy.allows(address, reach))
         return { ...parsed, ...reach }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 
 const TOKEN_BYTES = 32
 
@@ -11,7 +11,7 @@ export interface MintedToken {
 
 /** A token has as much entropy as its hash, so a plain SHA-256 keeps it as well as a slow hash would. */
 export function hashToken(token: string): string {
-  return createHash('sha256').update(token).digest('hex')
+  return hash('sha256', token, 'hex')
 }
 
 export function mintToken(): MintedToken {

@@ -10,6 +10,7 @@ import {
   RoomNotFound,
   TokenRequired,
 } from '../../schemas/errors.ts'
+import { sameHash } from '../../schemas/hashes.ts'
 import { LIMITS } from '../../schemas/limits.ts'
 import { withoutImpliedTag } from '../../schemas/models.ts'
 import type { ListedRoom, RoomView } from '../../schemas/room.ts'
@@ -449,8 +450,8 @@ function listedRoom({ record, participants }: Shelf): ListedRoom {
 }
 
 /** A right credential, of somebody else. */
-function holdsToken({ tokens }: Shelf, { tokenHash }: Claim): boolean {
-  return tokenHash !== undefined && tokens.has(tokenHash)
+function holdsToken({ tokens, record }: Shelf, { tokenHash }: Claim): boolean {
+  return tokenHash !== undefined && (tokens.has(tokenHash) || sameHash(record.hostTokenHash, tokenHash))
 }
 
 function namesIn({ offers, participants }: Shelf): NamesInUse {

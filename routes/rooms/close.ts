@@ -14,7 +14,9 @@ const schema = {
 
 const close: FastifyPluginAsyncTypebox = async (app) => {
   app.delete('/', { schema, config: { operation: 'closeRoom' } }, async (request) => {
+    const keys = await app.roomStore.listKeys(request.room.room.id)
     const { room } = await app.roomStore.closeRoom(request.room.room.id)
+    for (const { id } of keys) app.access.budgets.forget(id)
     app.ollamaProxy.endRoom(room.id)
     return { success: true as const }
   })

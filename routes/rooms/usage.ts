@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { PersonalKey } from '../../plugins/room-store/store.ts'
-import { errors, Forbidden } from '../../schemas/errors.ts'
+import { errors, Forbidden, HostTokenRequired } from '../../schemas/errors.ts'
 import { Usage } from '../../schemas/key.ts'
 import { RoomParams } from '../../schemas/room.ts'
 
@@ -21,6 +21,7 @@ const usage: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/usage', { schema, config: { operation: 'readUsage' } }, async ({ room, identity }) => {
     if (identity.key !== undefined) return { usage: [usageOf(identity.key)] }
+    if (identity.role === 'guest' && room.passwordHash === undefined) throw new HostTokenRequired()
     if (identity.role !== 'host') throw new Forbidden("This needs a personal key, or the host's token")
     const keys = await app.roomStore.listKeys(room.room.id)
     return { usage: keys.map(usageOf) }

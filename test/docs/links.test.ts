@@ -4,6 +4,7 @@ import t from 'tap'
 
 const PAGES = [
   'README.md',
+  'SECURITY.md',
   'CHANGELOG.md',
   'CONTRIBUTING.md',
   ...readdirSync('docs').map((name) => `docs/${name}`),
