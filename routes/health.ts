@@ -25,17 +25,13 @@ const readyzSchema = {
 
 /** For people and load balancers; the last two as Kubernetes names them. */
 const health: FastifyPluginAsyncTypebox = async (app) => {
-  let isClosing = false
-  app.addHook('preClose', async () => {
-    isClosing = true
-  })
   app.get('/health', { schema: healthSchema, config: { operation: 'health' } }, async () => ({
     status: 'ok' as const,
     timestamp: app.clock.now(),
   }))
   app.get('/livez', { schema: livezSchema, config: { operation: 'health' } }, async () => ({ status: 'ok' as const }))
   app.get('/readyz', { schema: readyzSchema, config: { operation: 'health' } }, async (_request, reply) => {
-    if (isClosing) return reply.code(503).send({ status: 'closing' as const })
+    if (app.isClosing()) return reply.code(503).send({ status: 'closing' as const })
     return { status: 'ready' as const }
   })
 }

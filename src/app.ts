@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import cors from '@fastify/cors'
@@ -38,6 +38,7 @@ import { manifest } from './version.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     clock: Clock
+    isClosing(): boolean
   }
 }
 
@@ -78,11 +79,13 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   app.setErrorHandler((error: FastifyError, request, reply) => replyWithError(error, request, reply))
   app.decorate('clock', clock)
   logRequests(app)
-  const answering = countAnswers(app)
+  const answering = watchAnswers(app)
   let closingSince = Number.POSITIVE_INFINITY
+  // The first of the closing hooks: those that follow take their time.
   app.addHook('preClose', async () => {
     closingSince = clock.elapsed()
   })
+  app.decorate('isClosing', () => closingSince < Number.POSITIVE_INFINITY)
 
   await app.register(helmet, securityHeaders(tls))
   await app.register(cors, {
@@ -125,7 +128,15 @@ const YEAR_S = 365 * 24 * 3600
 function securityHeaders(tls: TlsFiles | undefined): FastifyHelmetOptions {
   const isTrusted = tls !== undefined && !tls.isSelfSigned
   return {
-    contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null, 'script-src-attr': null } },
+    contentSecurityPolicy: {
+      directives: {
+        'upgrade-insecure-requests': null,
+        'script-src-attr': null,
+        // The pages bring all that they need from the hub itself.
+        'font-src': ["'self'", 'data:'],
+        'style-src': ["'self'", "'unsafe-inline'"],
+      },
+    },
     strictTransportSecurity: isTrusted ? { maxAge: YEAR_S } : false,
     crossOriginResourcePolicy: { policy: 'cross-origin' },
     crossOriginOpenerPolicy: false,
@@ -137,15 +148,19 @@ function securityHeaders(tls: TlsFiles | undefined): FastifyHelmetOptions {
 const FLUSH_POLL_MS = 20
 
 /** @returns how many requests have no whole answer yet: a slow reader may take its time, within the grace period */
-function countAnswers(app: FastifyInstance): () => number {
-  let count = 0
-  app.server.on('request', (_request, response) => {
-    count += 1
-    response.once('close', () => {
-      count -= 1
-    })
+function watchAnswers({ server }: FastifyInstance): () => number {
+  const answers = new Set<ServerResponse>()
+  server.on('request', (_request, response) => {
+    answers.add(response)
+    response.once('close', () => answers.delete(response))
   })
-  return () => count
+  // Node takes a connection for idle as soon as its answer has been ended, sent or not, and would cut it off.
+  const closeIdle = server.closeIdleConnections.bind(server)
+  server.closeIdleConnections = () => {
+    for (const { writableEnded, writableFinished } of answers) if (writableEnded && !writableFinished) return
+    closeIdle()
+  }
+  return () => answers.size
 }
 
 /** How long what was written last may take to go out. */

@@ -43,6 +43,7 @@ t.test('requests of a minute, by the clock’s minutes', async (t) => {
 t.test('tokens of a day, input and output together', async (t) => {
   const { clock, budgets } = build(LATE - HOUR_MS)
   const key = { ...KEY, tokensPerDay: 10 }
+  budgets.begin(key)
   budgets.charge('bob', { inputTokens: 6, outputTokens: 3 })
   t.doesNotThrow(() => budgets.begin(key))
   budgets.charge('bob', { inputTokens: 0, outputTokens: 1 })

@@ -95,8 +95,7 @@ t.test('every parameter of a path has an example, and it is one that the hub tak
   for (const described of operationsOf(await readDescription(t))) {
     const { operationId, parameters = [] } = described.operation
     for (const { name, example, schema } of parameters.filter((parameter) => parameter.in === 'path')) {
-      t.type(example, 'string', `${operationId} ${name}`)
-      t.same(checkOf(schema)(example), [])
+      t.ok(typeof example === 'string' && checkOf(schema)(example).length === 0, `${operationId} ${name}`)
     }
   }
 })

@@ -45,7 +45,7 @@ t.test('loopback is for who joined from loopback, in whichever family', async (t
 })
 
 t.test('an IPv4 address in IPv6’s clothes is that address', async (t) => {
-  for (const dress of ['::ffff:', '::ffff:0:', '::', '64:ff9b::', '64:ff9b:1::']) {
+  for (const dress of ['::ffff:', '::ffff:0:', '::', '64:ff9b::']) {
     t.ok(lan.allows(`${dress}192.168.1.20`, {}), dress)
     for (const address of [
       '127.0.0.1',
