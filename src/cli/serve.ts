@@ -19,7 +19,9 @@ export function serveCommand(): Command {
     SETTINGS,
   )) {
     const shown = shownDefault === '' ? '' : `, default: ${shownDefault}`
-    command.addOption(new Option(`--${flag} <value>`, `${description} (env: ${env}${shown})`))
+    // A switch may stand alone: `--tls` is `--tls true`.
+    const value = typeof fallback === 'boolean' ? '[value]' : '<value>'
+    command.addOption(new Option(`--${flag} ${value}`, `${description} (env: ${env}${shown})`))
   }
   return command.action(async () => serve(flagsOf(command)))
 }
@@ -27,7 +29,9 @@ export function serveCommand(): Command {
 /** By flag name, as `readConfig` wants them. */
 function flagsOf(command: Command): Record<string, string> {
   const given = command.options.map((option) => [option.long?.slice(2), command.getOptionValue(option.attributeName())])
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined))
+  return Object.fromEntries(
+    given.filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)]),
+  )
 }
 
 async function serve(flags: Record<string, string>): Promise<void> {

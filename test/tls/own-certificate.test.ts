@@ -110,7 +110,7 @@ const SECRET = /PRIVATE KEY/
 
 t.test('`potluck serve` says the fingerprint of what it serves, and no key', async (t) => {
   const dataDir = join(emptyFolder(t), 'data')
-  const { url, log, child, exited } = await startChildHub(t, ['--tls', 'true', '--data-dir', dataDir])
+  const { url, log, child, exited } = await startChildHub(t, ['--tls', '--data-dir', dataDir])
   const served = (await servedCertificate(url)).fingerprint256
   child.kill('SIGTERM')
   const { code, stdout, stderr } = await exited
