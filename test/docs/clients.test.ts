@@ -28,6 +28,15 @@ for (const page of ['openai-js.md', 'ai-sdk.md']) {
   })
 }
 
+t.test('in a room with a password the key is the password, and no other will do', async (t) => {
+  const kitchen = await startKitchen(t, 'salt and pepper')
+  const [block] = blocksOf('openai-js.md')
+  const refused = await runBlock(block!, kitchen, t.testdir({}), [process.execPath])
+  t.match(refused.stderr, /401 .*password/i)
+  const text = block!.text.replace("apiKey: 'none'", "apiKey: 'salt and pepper'")
+  answered(t, await runBlock({ ...block!, text }, kitchen, t.testdir({}), [process.execPath]), kitchen)
+})
+
 t.test('a page that says it was tried has blocks to try, and no other page has', async (t) => {
   for (const page of PAGES.filter((name) => name !== 'README.md'))
     t.equal(blocksOf(page).length > 0, /^Tried: /m.test(readPage(page)), page)

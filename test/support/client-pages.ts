@@ -40,10 +40,10 @@ export interface Kitchen {
   llm: FakeLlm
 }
 
-export async function startKitchen(t: Test): Promise<Kitchen> {
+export async function startKitchen(t: Test, password: string | null = null): Promise<Kitchen> {
   const [{ url }, llm] = [await startHub(t), await startFakeLlm(t, answerEither)]
-  const { room } = await openRoom(url)
-  await join(url, room.code, { endpoint: llm.url })
+  const { room } = await openRoom(url, { name: 'Test kitchen', password })
+  await join(url, room.code, { endpoint: llm.url, password })
   return { base: `${url}/rooms/${room.code}`, llm }
 }
 
