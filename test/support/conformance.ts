@@ -19,7 +19,6 @@ export function holdToDescription(t: Test, app: FastifyInstance): void {
     if (described === undefined) return
     const sent = record(response)
     response.once('close', () => {
-      if (sent.status === 500 && mayFail.has(app)) return
       for (const fault of faultsOf(described.operation.responses, sent))
         faults.add(`${described.method} ${described.path} → ${sent.status}: ${fault}`)
     })
@@ -28,14 +27,6 @@ export function holdToDescription(t: Test, app: FastifyInstance): void {
     if (faults.size > 0)
       rootOf(t).fail('the hub does what /openapi.json says', { test: t.fullname, faults: [...faults] })
   })
-}
-
-/** Of hubs that a test breaks on purpose. */
-const mayFail = new WeakSet<FastifyInstance>()
-
-/** The hub is broken on purpose: that it fails (500) is no fault then, though no description has a place for it. */
-export function expectFailure(app: FastifyInstance): void {
-  mayFail.add(app)
 }
 
 /** The test itself has ended when its teardowns run; and an error would keep those that follow from running. */
