@@ -13,6 +13,7 @@ import { createHealthMonitor, type HealthMonitor } from '../plugins/health-monit
 import { findCandidates } from '../plugins/ollama-proxy/routing.ts'
 import { MemoryRoomStore } from '../plugins/room-store/memory-store.ts'
 import type { NewParticipant, NewRoom, RoomStore } from '../plugins/room-store/store.ts'
+import { NO_ALIASES } from '../schemas/aliases.ts'
 import { createHub } from '../src/hub.ts'
 
 const ROOMS = 100_000
@@ -187,7 +188,8 @@ async function measureChoice(store: RoomStore, roomId: string): Promise<void> {
   const records = await store.listParticipants(roomId)
   for (const model of ['*', 'model-7:8b']) {
     const took: number[] = []
-    for (let round = 0; round < ROUNDS; round++) took.push(await elapsed(async () => findCandidates(model, records)))
+    for (let round = 0; round < ROUNDS; round++)
+      took.push(await elapsed(async () => findCandidates(model, records, NO_ALIASES)))
     rows.push({ what: `candidates for ${model} among ${records.length}`, figure: ms(median(took)) })
   }
 }

@@ -141,11 +141,13 @@ function parameterLines({ parameters = [] }: Operation): string[] {
 }
 
 function bodyLines({ requestBody }: Operation): string[] {
-  const media = requestBody?.content['application/json']
+  const [media] = Object.values(requestBody?.content ?? {})
   if (media === undefined) return []
   const others = media.schema.additionalProperties === false ? 'No other field is taken.' : 'Other fields are ignored.'
   const isPassedOn = media.schema.additionalProperties === true
-  return [...fieldLines(media.schema), '', isPassedOn ? 'Other fields go on as they are.' : others]
+  const types = Object.keys(requestBody?.content ?? {}).filter((type) => type !== 'application/json')
+  const forms = types.length === 0 ? [] : [`As \`${types.join('`, `')}\`.`, '']
+  return [...forms, ...fieldLines(media.schema), '', isPassedOn ? 'Other fields go on as they are.' : others]
 }
 
 function answerLine([status, answer]: [string, Answer]): string {
@@ -192,11 +194,13 @@ function curlLine({ method, path, operation }: DescribedOperation): string {
   const isStream = operation.responses[200]?.content?.['text/event-stream'] !== undefined
   const needsCredential = operation.security?.every((way) => Object.keys(way).length > 0) ?? false
   const words = [`curl -s${isStream ? 'N' : ''}`]
-  if (method !== 'GET' && !(method === 'POST' && media !== undefined)) words.push(`-X ${method}`)
+  const isForm = media === undefined && operation.requestBody !== undefined
+  if (method !== 'GET' && !(method === 'POST' && operation.requestBody !== undefined)) words.push(`-X ${method}`)
   words.push(url)
   if (needsCredential) words.push(`-H 'authorization: Bearer TOKEN'`)
   if (media !== undefined)
     words.push(`-H 'content-type: application/json' \\\n  -d ${quoted(JSON.stringify(exampleOf(media)))}`)
+  if (isForm) words.push(`\\\n  -F model='*' -F file=@dinner.wav`)
   return words.join(' ')
 }
 
@@ -230,8 +234,9 @@ function tagSection(document: OpenApi, { name, description }: { name: string; de
 
 const FAILURES = `## Failures
 
-All have the body \`{error}\`, one sentence that says what to do; below \`/v1\` it is \`{error: {message, type, param, code}}\`, as
-OpenAI's clients parse it. A route that is not served is 404, whatever the method.`
+All have the body \`{error}\`, one sentence that says what to do, as Ollama's clients parse it, too; below \`/v1\` it is
+\`{error: {message, type, param, code}}\` as OpenAI's clients parse it, below \`/v1/messages\` \`{type: "error", error: {type, message}}\`
+as Anthropic's do. A route that is not served is 404, whatever the method.`
 
 /** As GitHub makes an anchor of a heading. */
 function anchorOf(heading: string): string {

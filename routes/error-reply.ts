@@ -28,18 +28,12 @@ export function failureOf(error: FastifyError, request: FastifyRequest): Failure
   return { statusCode, code, message: SENTENCES.get(code)?.(request) ?? error.message }
 }
 
-/** Where clients of OpenAI's API look for what they know; also where nothing is served. */
-const INFERENCE_PATH = /^\/rooms\/[^/?]+\/v1(?:[/?]|$)/
-
 /** The base shape of every failure, `{"error": "…"}`; on inference paths the one that the path's own clients parse. */
 export function replyWithError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const failure = failureOf(error, request)
   sayWhen(error, reply)
-  const isInference = INFERENCE_PATH.test(request.url)
-  const body = isInference
-    ? request.server.ollamaProxy.protocols.openaiChat.errorBody(failure)
-    : { error: failure.message }
-  return reply.code(failure.statusCode).send(body)
+  const protocol = request.server.ollamaProxy.protocolFor(request.url, request.headers)
+  return reply.code(failure.statusCode).send(protocol?.errorBody(failure) ?? { error: failure.message })
 }
 
 /** RFC 9110 §10.2.3, on failures that are over after a while. */

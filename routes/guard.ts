@@ -20,3 +20,9 @@ export async function guardRoom(this: FastifyInstance, request: FastifyRequest):
   // A join may have the room's password in its body, so it asks by itself.
   if (operation !== undefined && operation !== 'join') await this.access.enter(request, operation)
 }
+
+/** What names no room in its path, from clients that know only a host: the key says which, or there is but one. */
+export async function guardRoot(this: FastifyInstance, request: FastifyRequest): Promise<void> {
+  const { operation } = request.routeOptions.config
+  if (operation !== undefined) await this.access.enterAtRoot(request, operation)
+}

@@ -29,6 +29,13 @@ export const InvalidField = createError<[string]>('PTL_INVALID_FIELD', '%s', 400
 export const InvalidJson = createError<[string]>('PTL_INVALID_JSON', 'The body is not valid JSON: %s', 400)
 export const InvalidEndpoint = createError<[string]>('PTL_INVALID_ENDPOINT', '%s', 400)
 
+export const BodyTooLarge = createError<[number]>('PTL_BODY_TOO_LARGE', 'The body is larger than %d bytes', 413)
+
+export const RoomNotNamed = createError(
+  'PTL_ROOM_NOT_NAMED',
+  'Which room? Put it into the base URL (/rooms/CODE/v1), or send its code as API key: CODE, or CODE:password where it has one',
+  404,
+)
 export const RoomNotFound = createError('PTL_ROOM_NOT_FOUND', 'Room not found', 404)
 export const ParticipantNotFound = createError('PTL_PARTICIPANT_NOT_FOUND', 'Participant not found', 404)
 export const RouteNotFound = createError<[string]>('PTL_ROUTE_NOT_FOUND', 'Nothing is served at %s', 404)
@@ -123,6 +130,11 @@ export const ModelIsId = createError<[string]>(
 export const RoomFull = createError<[number]>('PTL_ROOM_FULL', 'The room has %d participants, and takes no more', 409)
 
 export const NoParticipant = createError('PTL_NO_PARTICIPANT', 'No available participant for the requested model', 404)
+export const AliasLeadsNowhere = createError<[string]>(
+  'PTL_NO_PARTICIPANT',
+  'No available participant for the requested model: nobody offers what the alias %s leads to',
+  404,
+)
 export const ParticipantOffline = createError('PTL_PARTICIPANT_OFFLINE', 'Participant is offline', 503)
 export const ParticipantPaused = createError(
   'PTL_PARTICIPANT_PAUSED',
@@ -134,10 +146,26 @@ export const ProxyFailed = createError<[string, { cause: unknown }?]>(
   'Failed to proxy request: %s',
   502,
 )
+export const ResponseNotFound = createError<[string]>(
+  'PTL_RESPONSE_NOT_FOUND',
+  'No participant of this room is known to have made %s: it may have left, or the hub was restarted since',
+  404,
+)
+export const ManagementRefused = createError(
+  'PTL_MANAGEMENT_REFUSED',
+  "Nobody here offers such a model, or lets others fetch or change models (a participant does by `manage: true` on join)",
+  403,
+)
+export const ManagerUnclear = createError(
+  'PTL_MANAGER_UNCLEAR',
+  'Several participants let others change their models: name one by the header `x-potluck-participant: <id>`',
+  400,
+)
 export const LoopDetected = createError(
   'PTL_LOOP_DETECTED',
   'This request came from this hub: a participant of the room points back at it',
   508,
 )
+export const UpgradeRefused = createError('PTL_UPGRADE_REFUSED', 'There is no WebSocket here: send it as a plain HTTP request', 426)
 export const HubClosing = createError('PTL_HUB_CLOSING', 'The hub is shutting down: try again in a moment', 503)
 export const RoomClosed = createError('PTL_ROOM_CLOSED', 'The room was closed', 503)

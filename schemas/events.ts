@@ -30,6 +30,7 @@ export const EVENTS = {
   'llm:request': Type.Object({
     participantId: Type.String(),
     model: Type.String({ description: 'What the client wrote' }),
+    servedModel: Type.String({ description: 'What the participant calls it' }),
     requestId: Type.String(),
     protocol: Type.String(),
     stream: Type.Boolean(),
@@ -39,7 +40,8 @@ export const EVENTS = {
   }),
   'llm:complete': Type.Object({
     participantId: Type.String(),
-    model: Type.String(),
+    model: Type.String({ description: 'What the client wrote' }),
+    servedModel: Type.String({ description: 'What the participant calls it' }),
     requestId: Type.String(),
     protocol: Type.String(),
     metrics: Metrics,

@@ -46,4 +46,11 @@ export const POTLUCK_HEADERS = {
   queueMs: 'x-potluck-queue-ms',
   attempts: 'x-potluck-attempts',
   requestId: 'x-potluck-request-id',
+  model: 'x-potluck-model',
+  ttftMs: 'x-potluck-ttft-ms',
+  inputTokens: 'x-potluck-input-tokens',
+  outputTokens: 'x-potluck-output-tokens',
 } as const
+
+/** The model of a request whose body the hub does not look into (audio), or not far enough. */
+export const MODEL_HEADER = 'x-potluck-model'

@@ -11,6 +11,12 @@ export const LIMITS = {
   models: 256,
   /** Of all names of one participant: they stand in every event about it, and events are kept. */
   modelsCharacters: 8192,
+  /** Of one room. */
+  aliases: 100,
+  /** Of one alias. */
+  aliasModels: 16,
+  /** Of all names in one room's aliases: they stand in every event about the room. */
+  aliasesCharacters: 16_384,
   slots: 10_000,
   /** Of one room. */
   participants: 10_000,

@@ -87,10 +87,31 @@ export const Participant = Type.Object({
   ),
   offlineReason: Type.Optional(Type.String({ description: 'What the last probe found, while it is offline' })),
   slots: Type.Optional(Type.Integer({ description: 'Requests it serves at once, where that is known' })),
+  manage: Type.Optional(Type.Boolean({ description: 'True where it lets the room change its models' })),
   joinedAt: Type.Integer({ description: 'ms since the epoch' }),
   lastSeen: Type.Integer({ description: 'ms since the epoch' }),
 })
 export type Participant = Static<typeof Participant>
+
+export const Performance = Type.Object(
+  {
+    requests: Type.Integer({ description: 'That it has answered since the hub was started' }),
+    ttftMs: Type.Number({ description: 'To the first byte of an answer' }),
+    tokensPerSecond: Type.Number({ description: 'Of the output' }),
+  },
+  { description: 'How fast it has been lately: moving averages, absent until it has served' },
+)
+export type Performance = Static<typeof Performance>
+
+/** A participant, and how it has been doing. */
+export const MeasuredParticipant = Type.Composite([
+  Participant,
+  Type.Object({ performance: Type.Optional(Performance) }),
+])
+
+export type MeasuredParticipant = Static<typeof MeasuredParticipant>
+
+export const OneMeasuredParticipant = Type.Object({ participant: MeasuredParticipant })
 
 export const OneParticipant = Type.Object({ participant: Participant })
 
@@ -142,6 +163,9 @@ export const JoinBody = Type.Object(
     config: Absent(GenerationConfigInput),
     slots: Absent(Slots),
     liveness: Absent(Liveness),
+    manage: Absent(
+      Type.Boolean({ description: "true: the room may change its models by Ollama's API (pull, create, delete, …)" }),
+    ),
     authHeaders: Type.Optional(
       Type.Unknown({ description: 'Refused: credentials of a provider stay on the machine that owns them' }),
     ),

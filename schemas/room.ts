@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { AliasesInput, ShownAliases } from './aliases.ts'
 import { LIMITS } from './limits.ts'
 import { GenerationConfigInput } from './participant.ts'
 import { Absent, Text } from './text.ts'
@@ -27,6 +28,7 @@ export const RoomView = Type.Composite([
   Type.Object({
     protected: Type.Boolean({ description: 'It has a password' }),
     listed: Type.Boolean({ description: 'false: found by its code alone' }),
+    aliases: ShownAliases,
   }),
 ])
 export type RoomView = Static<typeof RoomView>
@@ -59,8 +61,15 @@ export const RoomPatch = Type.Object(
     password: Absent(Password),
     listed: Type.Optional(Type.Boolean()),
     defaults: Absent(GenerationConfigInput),
+    aliases: Absent(AliasesInput),
   },
-  { additionalProperties: false, examples: [{ name: 'Saturday hackathon', defaults: { temperature: 0.2 } }] },
+  {
+    additionalProperties: false,
+    examples: [
+      { name: 'Saturday hackathon', defaults: { temperature: 0.2 } },
+      { aliases: { 'gpt-4o': ['qwen3:32b', 'llama3.2:3b'], 'gpt-4o-mini': 'llama3.2:3b' } },
+    ],
+  },
 )
 export type RoomPatch = Static<typeof RoomPatch>
 

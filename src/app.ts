@@ -15,6 +15,7 @@ import Fastify, {
 import access from '../plugins/access/index.ts'
 import eventBus from '../plugins/event-bus/index.ts'
 import healthMonitor from '../plugins/health-monitor/index.ts'
+import metrics from '../plugins/metrics/index.ts'
 import type { Resolver } from '../plugins/ollama-proxy/dispatchers.ts'
 import ollamaProxy from '../plugins/ollama-proxy/index.ts'
 import roomStore from '../plugins/room-store/index.ts'
@@ -22,10 +23,12 @@ import { replyWithError } from '../routes/error-reply.ts'
 import events from '../routes/events.ts'
 import health from '../routes/health.ts'
 import llms from '../routes/llms.ts'
+import metricsPage from '../routes/metrics.ts'
 import openapi from '../routes/openapi.ts'
 import rooms from '../routes/rooms/index.ts'
+import root from '../routes/root.ts'
 import type { Clock } from '../schemas/clock.ts'
-import { RouteNotFound } from '../schemas/errors.ts'
+import { RouteNotFound, UpgradeRefused } from '../schemas/errors.ts'
 import { POTLUCK_HEADERS } from '../schemas/headers.ts'
 import { compileValidator } from '../schemas/validation.ts'
 import type { Config } from './config.ts'
@@ -72,9 +75,12 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     rewriteUrl: mendEscapes,
     frameworkErrors: (error, request, reply) => void replyWithError(error, request, reply),
   }
+  const limits = limitsOf(config.requestTimeoutMs)
   // With TLS it is another kind of server, with the same requests and replies.
-  const secure = tls === undefined ? {} : { https: { cert: tls.cert, key: tls.key } }
+  const secure = tls === undefined ? { http: limits } : { https: { ...limits, cert: tls.cert, key: tls.key } }
   const app = Fastify({ ...options, ...secure } as FastifyServerOptions)
+  app.server.setTimeout(config.stallTimeoutMs, cutStalled)
+  app.server.on('request', cutInTurn)
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler((error: FastifyError, request, reply) => replyWithError(error, request, reply))
   app.decorate('clock', clock)
@@ -106,6 +112,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   await app.register(eventBus, { ...settings, clock })
   await app.register(roomStore)
   await app.register(access, { ...settings, clock, isSecure: tls !== undefined })
+  await app.register(metrics, { version: manifest.version })
   await app.register(ollamaProxy, { ...settings, clock, ...(resolver === undefined ? {} : { resolver }) })
   await app.register(healthMonitor, { ...settings, clock })
 
@@ -113,8 +120,12 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   await app.register(openapi)
   await app.register(llms)
   await app.register(health)
+  await app.register(metricsPage)
   await app.register(events)
+  app.decorateRequest('room')
+  app.decorateRequest('sentContentType')
   await app.register(rooms, { prefix: '/rooms', inferenceBodyLimit: config.inferenceBodyLimit })
+  await app.register(root, { inferenceBodyLimit: config.inferenceBodyLimit })
   app.addHook('preClose', async () => {
     while (answering() > 0 && clock.elapsed() < closingSince + config.graceMs) await sleep(FLUSH_POLL_MS)
     await cutOff(app)
@@ -200,17 +211,67 @@ async function refuseUnknownRoute(request: FastifyRequest): Promise<void> {
     request.room = room
     await request.server.access.enter(request, 'unknown')
   }
+  // Some clients try a WebSocket first, and go on at once where they are told that there is none (RFC 9110 §15.5.22).
+  if (request.headers.upgrade !== undefined && request.server.ollamaProxy.protocolFor(request.url, request.headers))
+    throw new UpgradeRefused()
   throw new RouteNotFound(`${request.method} ${pathOf(request)}`)
 }
 
-/** What is no HTTP gets a 400, unless an answer is under way: there it would stand in the midst of it. */
-function refuseNoise(_error: Error, socket: Socket): void {
-  const isAnswering = (socket as Socket & { _httpMessage?: unknown })._httpMessage
-  if (socket.writable && (isAnswering === null || isAnswering === undefined)) {
-    socket.end('HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
-  } else {
-    socket.destroy()
+/** Both are Node's defaults: how long the headers may take, and how often it looks for requests that take too long. */
+const HEADERS_MS = 60_000
+const SWEEP_MS = 30_000
+
+/** No request overruns its limit by more than a quarter. Node exchanges the two where the one for headers is the longer one. */
+function limitsOf(requestTimeoutMs: number) {
+  return {
+    headersTimeout: Math.min(HEADERS_MS, requestTimeoutMs),
+    connectionsCheckingInterval: Math.min(SWEEP_MS, Math.ceil(requestTimeoutMs / 4)),
   }
+}
+
+/** Node keeps it on the socket: undefined before the first request, null between two. */
+function answerOn(socket: Socket): ServerResponse | null | undefined {
+  return (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage
+}
+
+/**
+ * Nothing has moved on the connection for a while. Who does not read the answer that is there, the last piece of one that
+ * has ended included, is cut off, and so is who asks nothing more. Who waits for an answer may wait on.
+ */
+function cutStalled(socket: Socket): void {
+  if (socket.writableLength > 0 || answerOn(socket) === null) socket.destroy()
+}
+
+/**
+ * An answer that was given up while it waited for its turn, behind others on the same connection: when that comes, Node
+ * would send what was written of it and wait for the rest for ever.
+ */
+function cutInTurn(_request: IncomingMessage, answer: ServerResponse): void {
+  answer.once('close', () => answer.once('socket', (socket) => socket.destroy()))
+}
+
+/** By Node's error codes; whatever else is no HTTP is 400. */
+const NOISE: ReadonlyMap<string | undefined, string> = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', '413 Payload Too Large'],
+  ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
+])
+
+/** RFC 9112 §9.6: who is cut off while it still sends may lose the answer, so it gets so long to read that and to close. */
+const LINGER_MS = 1000
+
+/** What is no HTTP gets an answer, unless one is under way: there it would stand in the midst of it. */
+function refuseNoise({ code }: NodeJS.ErrnoException, socket: Socket): void {
+  // It goes on making noise while it lingers.
+  if (socket.writableEnded && !socket.destroyed) return
+  if (!socket.writable || answerOn(socket)?.headersSent === true) {
+    socket.destroy()
+    return
+  }
+  const status = NOISE.get(code) ?? '400 Bad Request'
+  socket.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`)
+  // A client that never closes its side would hold the socket for ever.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref()
 }
 
 /** A broken escape names no room and nobody: as plain text it is looked up like any other name, and not found. */

@@ -200,6 +200,16 @@ export const SETTINGS = {
     1,
     10_000,
   ),
+  defaultRoom: text(
+    {
+      env: 'POTLUCK_DEFAULT_ROOM',
+      description:
+        "Code of the room that serves clients at the hub's root, `/v1` and `/api`, where their key names none",
+    },
+    '',
+    /^(?:[A-Za-z0-9]{4,12})?$/,
+    'a room code, or empty for none',
+  ),
   publicEndpoints: boolean(
     {
       env: 'POTLUCK_PUBLIC_ENDPOINTS',

@@ -8,7 +8,8 @@ const TAGS = [
   { name: 'Participants', description: 'LLM servers that were brought into a room' },
   {
     name: 'Inference',
-    description: "What the room's clients ask; errors have the shape that the API's own clients parse",
+    description:
+      "What the room's clients ask; errors have the shape that the API's own clients parse. For clients that know only a host the same paths are served at the root, `/v1/…` and `/api/…`: by the room that the API key names (`CODE`, `CODE:password` or a personal key), else the default room, else the only one that is listed",
   },
   { name: 'Keys', description: 'Personal keys that the host gives out, with budgets' },
   { name: 'Events', description: 'What happens, live' },

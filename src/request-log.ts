@@ -42,8 +42,8 @@ function lineOf(request: FastifyRequest, reply: FastifyReply): object {
   }
 }
 
-function servedFields({ participantId: participant, model, stream, outcome }: Served): object {
-  const about = { participant, model, stream, outcome: outcome.kind }
+function servedFields({ participantId: participant, protocol, model, stream, outcome }: Served): object {
+  const about = { participant, protocol, model, stream, outcome: outcome.kind }
   if (outcome.kind === 'complete')
     return { ...about, ttftMs: outcome.metrics.ttftMs, tokens: outcome.metrics.outputTokens }
   if (outcome.kind === 'cancelled') return about

@@ -14,6 +14,7 @@ import { createGate, type Gate, type Identity, type Shown } from './gate.ts'
 import { createGuesses } from './guesses.ts'
 import type { Operation } from './operations.ts'
 import { createPasswords } from './passwords.ts'
+import { createRootRooms } from './root-rooms.ts'
 import { createTickets, type Tickets } from './tickets.ts'
 import { hashToken, type MintedToken, mintToken } from './tokens.ts'
 import { createVerified } from './verified.ts'
@@ -44,6 +45,8 @@ export interface AccessOptions {
   guessesPerMinute: number
   /** @default false */
   publicEndpoints: boolean
+  /** Code of the room that serves clients at the root; empty: none. */
+  defaultRoom: string
   /** The hub speaks TLS. */
   isSecure: boolean
 }
@@ -54,6 +57,8 @@ export interface Access extends Pick<Gate, 'enterHub'> {
   policy: AddressPolicy
   /** Sets `request.identity`. @throws as `Gate.enter` */
   enter(request: FastifyRequest, operation: Operation): Promise<void>
+  /** Where the path names no room: sets `request.room` too. @throws PTL_ROOM_NOT_NAMED, and as `Gate.enter` */
+  enterAtRoot(request: FastifyRequest, operation: Operation): Promise<void>
   /** @returns null for no password: absent, `null` or empty */
   hashPassword(password: string | null | undefined): Promise<string | null>
   /** Of a join: in its body, where its headers show nothing. @throws PTL_INVALID_PASSWORD, PTL_TOO_MANY_GUESSES */
@@ -77,7 +82,10 @@ export interface Access extends Pick<Gate, 'enterHub'> {
 }
 
 export default fp<AccessOptions>(
-  async (app, { clock, addressTrust, trustedProxies, adminToken, guessesPerMinute, publicEndpoints, isSecure }) => {
+  async (
+    app,
+    { clock, addressTrust, trustedProxies, adminToken, guessesPerMinute, publicEndpoints, defaultRoom, isSecure },
+  ) => {
     const proxies = blockListOf(trustedProxies)
     const passwords = createPasswords()
     const tickets = createTickets({ clock })
@@ -89,6 +97,7 @@ export default fp<AccessOptions>(
       tickets,
       ...(adminToken === '' ? {} : { adminTokenHash: hashToken(adminToken) }),
     })
+    const rootRooms = createRootRooms({ rooms: app.roomStore, defaultRoom })
     /** Absent where it is that of a proxy, which is everybody's. */
     const clientAddress = (request: FastifyRequest): string | undefined => {
       const address = addressOf(request)
@@ -116,6 +125,13 @@ export default fp<AccessOptions>(
       tokenOf: (request) => credentialsOf(request.headers).credential,
       async enter(request, operation) {
         request.identity = await gate.enter(operation, request.room, shownBy(request))
+      },
+      async enterAtRoot(request, operation) {
+        const { credential: shown, ...rest } = shownBy(request)
+        const { room, credential } = await rootRooms.choose(shown, clock.now())
+        request.room = room
+        const left = credential === undefined ? rest : { ...rest, credential }
+        request.identity = await gate.enter(operation, room, left)
       },
       async enterToJoin(request, password) {
         // The body took its time: meanwhile the room may have got a password, or be gone.

@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Metrics } from '../../schemas/events.ts'
+import { POTLUCK_HEADERS } from '../../schemas/headers.ts'
 import { clientHeaders, single } from './headers.ts'
-import { type Meter, round } from './meter.ts'
+import { HEAD_BYTES, type Meter, round } from './meter.ts'
 import type { Protocol, Usage } from './protocols/protocol.ts'
+import { UploadBroken } from './upload.ts'
 import { RefusedAnswer, reasonOf } from './upstream-errors.ts'
 
 /** How far a request had come when it ended. */
@@ -29,13 +31,25 @@ export interface ForwardOptions {
   onTakeOver: () => void
   /** How long the client may take nothing at all. */
   stallMs: number
+  /** How long the participant may put off its answer by interim ones. */
+  firstByteMs: number
   /** Called once, in the moment of the end, before the client sees it. */
   onSettled: (outcome: Outcome) => void
+  /** Called once, with the name of what the answer made, before the client reads it. */
+  onMade?: (id: string) => void
   /** Who failed, for the error that ends a broken stream. */
   who: string
 }
 
+const FIRST_STATUS = 100
 const FIRST_FINAL_STATUS = 200
+const NO_CONTENT = 204
+
+/** A server that says each second that it is still at it gets this far; more is a flood, which nothing else would slow. */
+const MAX_INTERIMS = 1000
+
+/** Longer ones say nothing more, and many clients take no more than 16 KiB before the body. */
+const MAX_REASON_PHRASE = 100
 
 /** A participant's answer on its way to the client: one object a request, chunks written as they come, nothing held back. */
 export class Forward implements Dispatcher.DispatchHandler {
@@ -48,6 +62,11 @@ export class Forward implements Dispatcher.DispatchHandler {
   #headers: IncomingHttpHeaders = {}
   #isStarted = false
   #isSettled = false
+  #isMadeKnown = false
+  #interims = 0
+  #firstInterimAt: number | undefined
+  /** Runs while the client does not read. */
+  #stall: NodeJS.Timeout | undefined
   /** Why the hub itself ended the request, where it did. */
   #abortReason: Error | undefined
 
@@ -82,37 +101,61 @@ export class Forward implements Dispatcher.DispatchHandler {
     headers: IncomingHttpHeaders,
     statusMessage?: string,
   ): void {
-    if (statusCode < FIRST_FINAL_STATUS) return
-    if (statusCode >= 300 && statusCode < 400) {
-      controller.abort(new RefusedAnswer(`It answered with a redirect (${statusCode}), and redirects are not followed`))
-      return
-    }
+    const refusal = isInterim(statusCode) ? this.#seeInterim() : refusalOf(statusCode, headers)
+    if (refusal !== undefined) controller.abort(new RefusedAnswer(refusal))
+    if (refusal !== undefined || isInterim(statusCode)) return
     this.#statusCode = statusCode
     this.#statusMessage = statusMessage
     this.#headers = headers
+    if (!isText(mediaTypeOf(headers))) this.#options.meter.isBinary()
+  }
+
+  /** RFC 9110 §15.2: any number may come. Each begins undici's own limit anew, so that it would hold for none of them. */
+  #seeInterim(): string | undefined {
+    const { now, firstByteMs } = this.#options
+    this.#interims += 1
+    this.#firstInterimAt ??= now()
+    if (this.#interims > MAX_INTERIMS) return 'Too many interim answers'
+    return now() - this.#firstInterimAt > firstByteMs ? 'No answer in time' : undefined
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { meter, now, response } = this.#options
     meter.see(chunk, now())
+    if (!this.#isMadeKnown) this.#noteMade(meter.bytes >= HEAD_BYTES)
     if (!this.#isStarted) this.#start()
     if (!response.write(chunk)) this.#waitForReader(controller)
+  }
+
+  /** What was made is known by its name, which stands near the beginning, or in some servers at the end. */
+  #noteMade(isLast: boolean): void {
+    const { onMade, protocol, meter } = this.#options
+    const id = onMade === undefined || this.#statusCode >= 400 ? undefined : protocol.readId?.(meter.ends)
+    this.#isMadeKnown = isLast || onMade === undefined || id !== undefined
+    if (id !== undefined) onMade?.(id)
   }
 
   /** While the client does not read, the participant is not read from either; who never reads is gone. */
   #waitForReader(controller: Dispatcher.DispatchController): void {
     const { response, stallMs } = this.#options
     controller.pause()
-    const timer = setTimeout(() => response.destroy(), stallMs).unref()
-    response.once('close', () => clearTimeout(timer))
+    // What has come already is handed on where the participant closes, so that there may be more to wait with.
+    if (this.#stall !== undefined) return
+    this.#stall = setTimeout(() => response.destroy(), stallMs).unref()
     response.once('drain', () => {
-      clearTimeout(timer)
+      clearTimeout(this.#stall)
+      this.#stall = undefined
       controller.resume()
     })
   }
 
   onResponseEnd(): void {
     if (!this.#isStarted) this.#start()
+    this.#end()
+  }
+
+  #end(): void {
+    if (!this.#isMadeKnown) this.#noteMade(true)
     // First the account, then the end: whoever sees the end finds the account closed.
     this.#finish(this.#ending())
     this.#options.response.end()
@@ -120,6 +163,14 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     if (this.#isSettled) return
+    if (error instanceof UploadBroken) {
+      this.#onClose()
+      return
+    }
+    if (this.#abortReason === undefined && this.#hasEnded()) {
+      this.#end()
+      return
+    }
     const cause = this.#abortReason ?? error
     const reason = this.#abortReason?.message ?? reasonOf(error)
     const stage = this.#stage()
@@ -132,11 +183,36 @@ export class Forward implements Dispatcher.DispatchHandler {
     const { response, replyHeaders, onTakeOver } = this.#options
     this.#isStarted = true
     onTakeOver()
-    const headers = { ...clientHeaders(this.#headers), ...replyHeaders }
+    const headers = { ...clientHeaders(this.#headers), ...replyHeaders, ...this.#figures() }
     // A stream that breaks off gets an error frame behind it, which must not look like the rest of what was announced.
-    if (isEventStream(this.#headers)) delete headers['content-length']
+    // RFC 9110 §8.6: what has no content has no length.
+    if (this.#isStream() || this.#statusCode === NO_CONTENT) delete headers['content-length']
     if (this.#statusMessage === undefined || this.#statusMessage === '') response.writeHead(this.#statusCode, headers)
     else response.writeHead(this.#statusCode, printable(this.#statusMessage), headers)
+  }
+
+  /** What is known of the metering before the first byte goes out: all of it where the whole answer is there. */
+  #figures(): OutgoingHttpHeaders {
+    const { meter, now, startedAt } = this.#options
+    const figures: OutgoingHttpHeaders = {
+      [POTLUCK_HEADERS.ttftMs]: String(round((meter.firstByteAt ?? now()) - startedAt)),
+    }
+    const isWhole = meter.bytes > 0 && Number(this.#headers['content-length']) === meter.bytes
+    const usage = isWhole && this.#statusCode < 400 ? meter.told() : undefined
+    if (usage === undefined) return figures
+    figures[POTLUCK_HEADERS.inputTokens] = String(usage.inputTokens)
+    figures[POTLUCK_HEADERS.outputTokens] = String(usage.outputTokens)
+    return figures
+  }
+
+  #isStream(): boolean {
+    return mediaTypeOf(this.#headers) === this.#options.protocol.streamType
+  }
+
+  /** Behind a stream's own last frame a broken connection broke nothing. */
+  #hasEnded(): boolean {
+    const { protocol, meter } = this.#options
+    return this.#isStarted && this.#statusCode < 400 && this.#isStream() && protocol.hasEnded(meter.ends.tail)
   }
 
   #stage(): Stage {
@@ -155,11 +231,12 @@ export class Forward implements Dispatcher.DispatchHandler {
   #breakOff(reason: string): void {
     const { response, protocol, who } = this.#options
     const isPlain = this.#headers['content-encoding'] === undefined
-    if (isEventStream(this.#headers) && isPlain && !response.writableNeedDrain) {
+    if (this.#isStream() && isPlain && !response.writableNeedDrain) {
       const message = `${who} broke off: ${reason}`
       const frame = protocol.errorFrame({ statusCode: 502, code: 'PTL_PROXY_FAILED', message })
       // Where the stream broke off within a line, the blank one ends what is left of it.
-      response.write(this.#options.meter.isAtFrameEnd ? frame : `\n\n${frame}`)
+      const border = protocol.streamType === 'text/event-stream' ? '\n\n' : '\n'
+      response.write(this.#options.meter.isAtFrameEnd ? frame : `${border}${frame}`)
     }
     // What was written goes out first; the missing last chunk tells every HTTP client that this is not the end. Who does not
     // read, or whose connection still serves an earlier request, is cut off as it is.
@@ -176,18 +253,41 @@ export class Forward implements Dispatcher.DispatchHandler {
   #finish(outcome: Outcome): void {
     if (this.#isSettled) return
     this.#isSettled = true
+    clearTimeout(this.#stall)
     this.#options.response.off('close', this.#onClose)
     this.#options.onSettled(outcome)
     this.#settle(outcome)
   }
 }
 
-function isEventStream(headers: IncomingHttpHeaders): boolean {
+function mediaTypeOf(headers: IncomingHttpHeaders): string {
   const [type = ''] = single(headers['content-type'] ?? '').split(';')
-  return type.trim().toLowerCase() === 'text/event-stream'
+  return type.trim().toLowerCase()
+}
+
+/** What says nothing of itself is taken for text, as most answers are. */
+function isText(mediaType: string): boolean {
+  return mediaType === '' || mediaType.startsWith('text/') || mediaType.endsWith('json')
+}
+
+function isInterim(statusCode: number): boolean {
+  return statusCode >= FIRST_STATUS && statusCode < FIRST_FINAL_STATUS
+}
+
+/** Why an answer must not reach the client, however it goes on. */
+function refusalOf(statusCode: number, headers: IncomingHttpHeaders): string | undefined {
+  if (statusCode < FIRST_STATUS) return 'The answer is not HTTP'
+  if (statusCode >= 300 && statusCode < 400) {
+    return `It answered with a redirect (${statusCode}), and redirects are not followed`
+  }
+  // RFC 9112 §6.1: any other was not asked for, and undici does not undo it: the client would take it for the content.
+  const coding = headers['transfer-encoding'] ?? 'chunked'
+  return String(coding).toLowerCase() === 'chunked'
+    ? undefined
+    : 'It answered in a transfer coding that nobody asked for'
 }
 
 /** A reason phrase is free text of the other side; Node refuses to send what RFC 9112 §4 does not allow. */
 function printable(text: string): string {
-  return text.replace(/[^\t\x20-\x7e]/g, '?')
+  return text.slice(0, MAX_REASON_PHRASE).replace(/[^\t\x20-\x7e]/g, '?')
 }

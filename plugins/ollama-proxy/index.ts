@@ -1,21 +1,32 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import fp from 'fastify-plugin'
 import { nanoid } from 'nanoid'
 import type { Clock } from '../../schemas/clock.ts'
+import type { Running, Tag } from '../../schemas/ollama.ts'
 import type { ParticipantRecord } from '../room-store/store.ts'
 import { createDispatchers, type Resolver } from './dispatchers.ts'
+import { mergeRunning, mergeTags, oldestVersion } from './ollama-lists.ts'
 import { type ProbeResult, probeEndpoint } from './probe.ts'
-import { openaiChat } from './protocols/openai-chat.ts'
-import { createProxy, type InferenceProxy } from './proxy.ts'
-
-/** The APIs that pass through, by the name that events use. */
-export const PROTOCOLS = { openaiChat } as const
+import { PROTOCOLS, pathWithin, protocolAt } from './protocols/index.ts'
+import type { Protocol } from './protocols/protocol.ts'
+import { createProxy, type InferenceProxy, type Served } from './proxy.ts'
+import { createSurvey } from './survey.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     ollamaProxy: InferenceProxy & {
+      /** The APIs that pass through. */
       protocols: typeof PROTOCOLS
+      /** The protocol whose clients would ask for this URL; undefined where it is none's. */
+      protocolFor(url: string, headers: IncomingHttpHeaders): Protocol | undefined
       /** Whether an LLM server answers at the participant's endpoint. */
       probe(record: ParticipantRecord): Promise<ProbeResult>
+      /** What all participants' Ollama servers tell, as one. */
+      lists: {
+        tags(records: readonly ParticipantRecord[]): Promise<Tag[]>
+        running(records: readonly ParticipantRecord[]): Promise<Running[]>
+        version(records: readonly ParticipantRecord[]): Promise<string>
+      }
     }
   }
 }
@@ -34,35 +45,60 @@ export interface OllamaProxyOptions {
   stallTimeoutMs: number
   /** @default 5000 */
   probeTimeoutMs: number
+  /** Bytes. @default 33554432 */
+  inferenceBodyLimit: number
   /** How long requests in flight may go on when the hub shuts down. @default 30000 */
   graceMs: number
 }
 
 export default fp<OllamaProxyOptions>(
-  async (
-    app,
-    { clock, resolver, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, stallTimeoutMs, probeTimeoutMs, graceMs },
-  ) => {
+  async (app, { clock, resolver, connectTimeoutMs, probeTimeoutMs, inferenceBodyLimit, graceMs, ...timeouts }) => {
     const { policy } = app.access
-    const dispatchers = createDispatchers({
+    const { dispatcherFor, destroy } = createDispatchers({
       allows: (address, reach) => policy.allows(address, reach),
       connectTimeoutMs,
       ...(resolver === undefined ? {} : { resolver }),
     })
+    const { firstByteTimeoutMs: firstByteMs, idleTimeoutMs: idleMs, stallTimeoutMs: stallMs } = timeouts
     const proxy = createProxy({
       rooms: app.roomStore,
       events: app.eventBus,
-      dispatcherFor: dispatchers.dispatcherFor,
+      dispatcherFor,
       clock,
-      timeouts: { firstByteMs: firstByteTimeoutMs, idleMs: idleTimeoutMs, stallMs: stallTimeoutMs },
+      timeouts: { firstByteMs, idleMs, stallMs },
+      bodyLimit: inferenceBodyLimit,
       graceMs,
       hubId: `potluck-${nanoid(12)}`,
+      observe: (served) => app.metrics.observe(observationOf(served)),
     })
-    const probe = (record: ParticipantRecord) =>
-      probeEndpoint(dispatchers.dispatcherFor(record), record.target, probeTimeoutMs)
-    app.decorate('ollamaProxy', Object.assign(proxy, { protocols: PROTOCOLS, probe }))
+    const survey = createSurvey({ dispatcherFor, clock })
+    const lists = {
+      tags: async (records: readonly ParticipantRecord[]) => mergeTags(await survey.of(records, '/api/tags')),
+      running: async (records: readonly ParticipantRecord[]) => mergeRunning(await survey.of(records, '/api/ps')),
+      version: async (records: readonly ParticipantRecord[]) => oldestVersion(await survey.of(records, '/api/version')),
+    }
+    const probe = (record: ParticipantRecord) => probeEndpoint(dispatcherFor(record), record.target, probeTimeoutMs)
+    const protocolFor = (url: string, headers: IncomingHttpHeaders) => {
+      const path = pathWithin(url)
+      return path === undefined ? undefined : protocolAt(path, headers)
+    }
+    app.decorate('ollamaProxy', Object.assign(proxy, { protocols: PROTOCOLS, protocolFor, probe, lists }))
+    app.metrics.gauge(
+      'potluck_requests_in_flight',
+      'Requests of inference that have not ended yet',
+      () => proxy.inFlight,
+    )
     app.addHook('preClose', () => proxy.drain())
-    app.addHook('onClose', () => dispatchers.destroy())
+    app.addHook('onClose', destroy)
   },
-  { name: 'ollama-proxy', dependencies: ['access', 'event-bus', 'room-store'] },
+  { name: 'ollama-proxy', dependencies: ['access', 'event-bus', 'metrics', 'room-store'] },
 )
+
+const NO_USAGE = { inputTokens: 0, outputTokens: 0 }
+
+function observationOf({ protocol, stream, durationMs, outcome, usage }: Served) {
+  const about = { protocol, stream, durationMs, outcome: outcome.kind }
+  if (outcome.kind !== 'complete') return { ...about, ...(usage() ?? NO_USAGE), estimated: true }
+  const { ttftMs, inputTokens, outputTokens, estimated } = outcome.metrics
+  return { ...about, ttftMs, inputTokens, outputTokens, estimated }
+}

@@ -1,8 +1,11 @@
 import type { Metrics } from '../../schemas/events.ts'
-import type { Protocol, Usage } from './protocols/protocol.ts'
+import type { AnswerEnds, Protocol, Usage } from './protocols/protocol.ts'
 
 /** Usage stands at the end of an answer; llama.cpp's last chunk with its timings has some 900 bytes. */
 export const TAIL_BYTES = 8 * 1024
+
+/** What stands at the beginning: Anthropic's count of the input, the id of a response. */
+export const HEAD_BYTES = 4 * 1024
 
 /** English text; where a server tells nothing it is the best guess there is. */
 const BYTES_PER_TOKEN = 4
@@ -14,17 +17,24 @@ const CR = 0x0d
 const LONG_LINE = 64
 
 export interface MeterOptions {
-  protocol: Pick<Protocol, 'readUsage'>
+  protocol: Pick<Protocol, 'readUsage' | 'generates' | 'streamType'>
   /** When the request came, ms. */
   startedAt: number
-  /** Of the client's request, for the estimate. */
+  /** Of the client's request, for the estimate; 0 where it is no text. */
   requestBytes: number
 }
 
 /** Watches an answer go by. It keeps references to the last chunks, counts frames, and parses once, at the end. */
 export class Meter {
   readonly #options: MeterOptions
+  /** In a stream of lines each one is a frame; in one of events the blank ones end them. */
+  readonly #isLines: boolean
   #firstByteAt: number | undefined
+  #head: Buffer[] = []
+  #headBytes = 0
+  /** Of an answer that has not grown since. */
+  #told: { bytes: number; usage: Usage | undefined } | undefined
+  #isText = true
   #tail: Buffer[] = []
   #tailBytes = 0
   #bytes = 0
@@ -34,6 +44,12 @@ export class Meter {
 
   constructor(options: MeterOptions) {
     this.#options = options
+    this.#isLines = options.protocol.streamType === 'application/x-ndjson'
+  }
+
+  /** Of what is no text (audio), no tokens can be guessed. */
+  isBinary(): void {
+    this.#isText = false
   }
 
   get firstByteAt(): number | undefined {
@@ -42,6 +58,7 @@ export class Meter {
 
   see(chunk: Buffer, now: number): void {
     this.#firstByteAt ??= now
+    if (this.#headBytes < HEAD_BYTES) this.#keepHead(chunk)
     this.#bytes += chunk.length
     this.#countFrames(chunk)
     this.#keep(chunk)
@@ -49,7 +66,7 @@ export class Meter {
 
   finish(now: number): Metrics {
     const { startedAt } = this.#options
-    const told = this.#told()
+    const told = this.told()
     const { inputTokens, outputTokens } = told ?? this.#estimate()
     const ttftMs = (this.#firstByteAt ?? now) - startedAt
     const durationMs = now - startedAt
@@ -67,12 +84,25 @@ export class Meter {
 
   /** As the server told it, else as it was counted. */
   usage(): Usage {
-    return this.#told() ?? this.#estimate()
+    return this.told() ?? this.#estimate()
   }
 
-  #told(): Usage | undefined {
-    const tail = Buffer.concat(this.#tail).subarray(-TAIL_BYTES)
-    return this.#options.protocol.readUsage(tail.toString('utf8'))
+  /** As the server told it. */
+  told(): Usage | undefined {
+    if (this.#told?.bytes !== this.#bytes) {
+      this.#told = { bytes: this.#bytes, usage: this.#options.protocol.readUsage(this.ends) }
+    }
+    return this.#told?.usage
+  }
+
+  /** Both ends of what has come so far. */
+  get ends(): AnswerEnds {
+    const tail = Buffer.concat(this.#tail).subarray(-TAIL_BYTES).toString('utf8')
+    return { tail, head: this.#bytes <= HEAD_BYTES ? tail : Buffer.concat(this.#head).toString('utf8') }
+  }
+
+  get bytes(): number {
+    return this.#bytes
   }
 
   /** A blank line ends a frame, wherever the borders of the chunks are; the CR of a CRLF counts for nothing. */
@@ -81,7 +111,7 @@ export class Meter {
     for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at]
       if (byte === LF) {
-        if (lineBytes === 0) this.#frames += 1
+        if (this.#isLines ? lineBytes > 0 : lineBytes === 0) this.#frames += 1
         lineBytes = 0
       } else if (byte !== CR) {
         lineBytes += 1
@@ -98,8 +128,15 @@ export class Meter {
   }
 
   #endsFrame(): boolean {
+    if (this.#isLines) return true
     const tail = Buffer.concat(this.#tail.slice(-2)).subarray(-4).toString('latin1')
     return /\r?\n\r?\n$/.test(tail)
+  }
+
+  #keepHead(chunk: Buffer): void {
+    const kept = chunk.subarray(0, HEAD_BYTES - this.#headBytes)
+    this.#head.push(kept)
+    this.#headBytes += kept.length
   }
 
   #keep(chunk: Buffer): void {
@@ -113,8 +150,11 @@ export class Meter {
 
   /** Servers send a frame a token; an answer in one piece is judged by its size. */
   #estimate(): Usage {
-    const outputTokens = this.#frames > 0 ? this.#frames : Math.ceil(this.#bytes / BYTES_PER_TOKEN)
-    return { inputTokens: Math.ceil(this.#options.requestBytes / BYTES_PER_TOKEN), outputTokens }
+    const { protocol, requestBytes } = this.#options
+    const bytes = this.#isText ? this.#bytes : 0
+    const counted = this.#frames > 0 ? this.#frames : Math.ceil(bytes / BYTES_PER_TOKEN)
+    const outputTokens = protocol.generates === false || !this.#isText ? 0 : counted
+    return { inputTokens: Math.ceil(requestBytes / BYTES_PER_TOKEN), outputTokens }
   }
 }
 
@@ -125,7 +165,7 @@ function lineEnd(chunk: Buffer, from: number): number {
 
 /** Of a stream, the first token took the time before it. */
 function speed(tokens: number, ms: number): number {
-  return ms <= 0 ? 0 : round((tokens * 1000) / ms)
+  return ms <= 0 || tokens <= 0 ? 0 : round((tokens * 1000) / ms)
 }
 
 /** Hundredths are as fine as these figures are true. */

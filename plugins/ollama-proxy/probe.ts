@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import { askJson } from './ask.ts'
 import { reasonOf } from './upstream-errors.ts'
 
 /** Paths that an LLM server answers without doing work, and what their answers are told by. */
@@ -11,9 +12,6 @@ interface Answer {
   data?: unknown
   models?: unknown
 }
-
-/** A list of models has a few hundred bytes each; whoever sends more than this is no list of models. */
-const MAX_ANSWER_BYTES = 1024 * 1024
 
 export interface ProbeTarget {
   origin: string
@@ -46,35 +44,7 @@ export async function probeEndpoint(
   return { kind: 'stranger', reason: `This is no LLM server: ${heard.join(', ')}` }
 }
 
-async function ask(dispatcher: Dispatcher, { origin, basePath }: ProbeTarget, path: string, timeoutMs: number) {
-  const signal = AbortSignal.timeout(timeoutMs)
-  const options = {
-    origin,
-    path: `${basePath}${path}`,
-    method: 'GET',
-    headers: { accept: 'application/json' },
-    signal,
-  } as const
-  const { statusCode, body } = await dispatcher.request(options)
-  return { statusCode, body: parse(await readAll(body)) }
-}
-
-async function readAll(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of body) {
-    bytes += (chunk as Buffer).length
-    if (bytes > MAX_ANSWER_BYTES) break
-    chunks.push(chunk as Buffer)
-  }
-  return Buffer.concat(chunks).toString()
-}
-
-function parse(text: string): Answer | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? value : undefined
-  } catch {
-    return undefined
-  }
+async function ask(dispatcher: Dispatcher, target: ProbeTarget, path: string, timeoutMs: number) {
+  const { statusCode, body } = await askJson(dispatcher, target, path, timeoutMs)
+  return { statusCode, body: body as Answer | undefined }
 }

@@ -1,19 +1,21 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../../schemas/clock.ts'
-import { HubClosing, InvalidField, LoopDetected, ProxyFailed, RoomClosed } from '../../schemas/errors.ts'
+import { HubClosing, LoopDetected, ProxyFailed, RoomClosed } from '../../schemas/errors.ts'
 import { POTLUCK_HEADERS } from '../../schemas/headers.ts'
-import { LIMITS } from '../../schemas/limits.ts'
+import type { Performance } from '../../schemas/participant.ts'
 import type { EventBus } from '../event-bus/bus.ts'
 import type { ParticipantRecord, RoomRecord, RoomStore } from '../room-store/store.ts'
+import { type Asking, readRequest } from './asking.ts'
 import { type Choice, createBalancer } from './balancer.ts'
 import { Forward, type Outcome } from './forward.ts'
 import { upstreamHeaders } from './headers.ts'
-import { type ScannedObject, scanObject } from './json-scan.ts'
+import { createMakers } from './makers.ts'
 import { Meter } from './meter.ts'
-import type { Protocol, Usage } from './protocols/protocol.ts'
-import { findCandidates } from './routing.ts'
-import { spliceBody } from './splice.ts'
+import { createPerformances } from './performance.ts'
+import type { Endpoint, Protocol, Usage } from './protocols/protocol.ts'
+import { findCandidates, findManager, makerOf } from './routing.ts'
+import { type Upload, UploadBroken } from './upload.ts'
 
 export interface ProxyTimeouts {
   /** From the last byte of the request to the headers of the answer; loading a large model takes minutes. */
@@ -31,16 +33,25 @@ export interface ProxyOptions {
   dispatcherFor(record: ParticipantRecord): Dispatcher
   clock: Clock
   timeouts: ProxyTimeouts
+  /** Bodies that are passed on as they come may have so many bytes; those that are held were bounded before. */
+  bodyLimit: number
   /** How long requests may go on when their room is closed or the hub shuts down. */
   graceMs: number
   /** Names this hub in `via`; unique among hubs. */
   hubId: string
+  /** Sees what became of each request that generated something. @default nobody does */
+  observe?(served: Served): void
 }
 
 export interface ForwardRequest {
   room: RoomRecord
   protocol: Protocol
-  body: Buffer
+  endpoint: Endpoint
+  /** What the path names, where it names something: a response. */
+  targetId?: string
+  /** The query with its `?`, or nothing. */
+  search: string
+  body: Buffer | Upload
   headers: IncomingHttpHeaders
   requestId: string
   response: ServerResponse
@@ -54,9 +65,11 @@ export interface ForwardRequest {
 /** What became of a request, for the log: no word of its content. */
 export interface Served {
   participantId: string
+  protocol: string
   /** What the client wrote. */
   model: string
   stream: boolean
+  durationMs: number
   outcome: Outcome
   /** What was read and written, also of an answer that broke off or that nobody waited for. */
   usage(): Usage | undefined
@@ -69,51 +82,55 @@ interface InFlight {
 
 export type InferenceProxy = ReturnType<typeof createProxy>
 
-/** What a request says for itself: read where it stands, never parsed whole. */
-interface Reading {
-  scanned: ScannedObject
-  model: string
-  stream: boolean
-}
-
 /** Brings inference requests to a participant and the answer back, byte for byte. */
-export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, graceMs, hubId }: ProxyOptions) {
+export function createProxy(options: ProxyOptions) {
+  const { rooms, events, dispatcherFor, clock, timeouts, bodyLimit, graceMs, hubId, observe } = options
   const balancer = createBalancer()
+  const makers = createMakers()
+  const performances = createPerformances()
   const inFlight = new Map<Forward, InFlight>()
   const via = `1.1 ${hubId}`
   let isClosing = false
 
-  function prepare(request: ForwardRequest, reading: Reading, { candidate }: Choice): Buffer {
-    const config = { ...request.room.defaults, ...candidate.record.participant.config }
-    const defaults = request.protocol.defaultsFor(config, (field) => reading.scanned.values.has(field))
-    return spliceBody(request.body, reading.scanned, { model: candidate.model, defaults })
-  }
-
-  function announceStart(request: ForwardRequest, reading: Reading, { candidate, reason }: Choice): void {
+  function announceStart(request: ForwardRequest, asking: Asking, { candidate, reason }: Choice): void {
+    if (request.endpoint.isQuiet === true) return
     events.publishToRoom(request.room.room.id, 'llm:request', {
       participantId: candidate.record.participant.id,
-      model: reading.model,
+      model: asking.model,
+      servedModel: candidate.model,
       requestId: request.requestId,
       protocol: request.protocol.name,
-      stream: reading.stream,
+      stream: asking.stream,
       attempt: 1,
       queuedMs: 0,
       reason,
     })
   }
 
-  function announceEnd(request: ForwardRequest, reading: Reading, participantId: string, outcome: Outcome): void {
+  function announceEnd(request: ForwardRequest, asking: Asking, { candidate }: Choice, outcome: Outcome): void {
+    if (request.endpoint.isQuiet === true) return
+    const { requestId, protocol } = request
     const roomId = request.room.room.id
-    const about = { participantId, requestId: request.requestId, protocol: request.protocol.name }
+    const participantId = candidate.record.participant.id
+    const about = { participantId, requestId, protocol: protocol.name }
     if (outcome.kind === 'complete') {
-      events.publishToRoom(roomId, 'llm:complete', { ...about, model: reading.model, metrics: outcome.metrics })
+      const models = { model: asking.model, servedModel: candidate.model }
+      events.publishToRoom(roomId, 'llm:complete', { ...about, ...models, metrics: outcome.metrics })
     } else if (outcome.kind === 'cancelled') {
       const { durationMs } = outcome
-      events.publishToRoom(roomId, 'llm:cancelled', { participantId, requestId: request.requestId, durationMs })
+      events.publishToRoom(roomId, 'llm:cancelled', { participantId, requestId, durationMs })
     } else {
       const stage = outcome.kind === 'failed' ? outcome.stage : 'answer'
       events.publishToRoom(roomId, 'llm:error', { ...about, error: outcome.reason, stage, retrying: false })
     }
+  }
+
+  function measure({ protocol, endpoint }: ForwardRequest, { candidate }: Choice, served: Served): void {
+    if (endpoint.isQuiet === true) return
+    const { outcome } = served
+    if (outcome.kind === 'complete' && protocol.generates !== false)
+      performances.note(candidate.record.key, outcome.metrics)
+    observe?.(served)
   }
 
   async function endAfterGrace(forwards: readonly Forward[], reason: Error): Promise<void> {
@@ -124,33 +141,53 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
     clearTimeout(timer)
   }
 
+  function choose(request: ForwardRequest, asking: Asking, records: readonly ParticipantRecord[]): Choice {
+    const { room, endpoint, headers, targetId } = request
+    const madeBy = targetId ?? asking.continues
+    const maker = madeBy === undefined ? undefined : makers.find(room.room.id, madeBy)
+    if (endpoint.goesToMaker === true) return balancer.choose([makerOf(maker, madeBy, records)])
+    if (endpoint.manages === true) {
+      const named = headers[POTLUCK_HEADERS.participant]
+      return balancer.choose([findManager(typeof named === 'string' ? named : undefined, records)])
+    }
+    const able = maker === undefined ? records : [makerOf(maker, madeBy, records).record]
+    const [[first, ...others]] = findCandidates(asking.model, able, room.aliases)
+    return balancer.choose([first as NonNullable<typeof first>, ...others])
+  }
+
   function dispatch(
     request: ForwardRequest,
-    reading: Reading,
+    asking: Asking,
     choice: Choice,
     startedAt: number,
     onSettled: (outcome: Outcome) => void,
   ): Forward {
-    const { record } = choice.candidate
+    const { protocol, endpoint, room } = request
+    const { record, model } = choice.candidate
     const forward = new Forward({
       response: request.response,
-      protocol: request.protocol,
-      meter: new Meter({ protocol: request.protocol, startedAt, requestBytes: request.body.length }),
+      protocol,
+      meter: new Meter({ protocol, startedAt, requestBytes: asking.textBytes }),
       now: () => clock.elapsed(),
       startedAt,
       replyHeaders: { ...request.replyHeaders, ...ownHeaders(request, choice) },
       onTakeOver: request.onTakeOver,
       stallMs: timeouts.stallMs,
+      firstByteMs: timeouts.firstByteMs,
       onSettled,
       who: nameOf(record),
+      ...(protocol.readId === undefined ? {} : { onMade: (id: string) => makers.note(room.room.id, id, record.key) }),
     })
-    // The body was found to be a JSON object, whatever the client called it; servers refuse it under another name.
-    const headers = { ...upstreamHeaders(request.headers, via), 'content-type': 'application/json' }
-    const path = `${record.target.basePath}${request.protocol.path}`
+    const outgoing = asking.outgoingFor(model, { ...room.defaults, ...record.participant.config })
+    const headers = { ...upstreamHeaders(request.headers, via), ...outgoing.headers }
+    const path = `${record.target.basePath}${pathOf(request)}`
     const limits = { headersTimeout: timeouts.firstByteMs, bodyTimeout: timeouts.idleMs }
-    const body = prepare(request, reading, choice)
-    const options = { origin: record.target.origin, path, method: 'POST', headers, body, ...limits } as const
-    dispatcherFor(record).dispatch(options, forward)
+    const { method } = endpoint
+    dispatcherFor(record).dispatch(
+      // undici takes what can be iterated, its types name streams alone.
+      { origin: record.target.origin, path, method, headers, body: outgoing.body as Buffer | null, ...limits },
+      forward,
+    )
     return forward
   }
 
@@ -162,22 +199,32 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
      */
     async forward(request: ForwardRequest): Promise<void> {
       const startedAt = clock.elapsed()
-      if (hasPassed(request.headers.via, hubId)) throw new LoopDetected()
-      const reading = read(request.body)
-      const records = await rooms.listParticipants(request.room.room.id)
+      const { room, protocol, endpoint, headers, body, response } = request
+      if (hasPassed(headers.via, hubId)) throw new LoopDetected()
+      const asking = await readRequest({ protocol, endpoint, headers, body, limitBytes: bodyLimit }).catch(unlessGone)
+      if (asking === undefined) return
+      const records = await rooms.listParticipants(room.room.id)
       if (isClosing) throw new HubClosing()
-      if (request.response.destroyed) return
-      const [first, ...others] = findCandidates(reading.model, records)
-      const choice = balancer.choose([first as NonNullable<typeof first>, ...others])
-      announceStart(request, reading, choice)
+      if (response.destroyed) return
+      const choice = choose(request, asking, records)
+      announceStart(request, asking, choice)
       const { record } = choice.candidate
-      const entry = { roomId: request.room.room.id, isRoomClosed: false }
-      const forward: Forward = dispatch(request, reading, choice, startedAt, (outcome) => {
+      const entry = { roomId: room.room.id, isRoomClosed: false }
+      const forward: Forward = dispatch(request, asking, choice, startedAt, (outcome) => {
         choice.release()
         // Of a closed room nobody is left to tell, and the bus has forgotten it.
-        if (!entry.isRoomClosed) announceEnd(request, reading, record.participant.id, outcome)
-        const { model, stream } = reading
-        request.onServed({ participantId: record.participant.id, model, stream, outcome, usage: () => forward.usage })
+        if (!entry.isRoomClosed) announceEnd(request, asking, choice, outcome)
+        const served: Served = {
+          participantId: record.participant.id,
+          protocol: protocol.name,
+          model: asking.model,
+          stream: asking.stream,
+          durationMs: clock.elapsed() - startedAt,
+          outcome,
+          usage: () => forward.usage,
+        }
+        measure(request, choice, served)
+        request.onServed(served)
       })
       inFlight.set(forward, entry)
       const outcome = await forward.outcome
@@ -190,8 +237,14 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
       return inFlight.size
     },
 
+    /** How fast a participant has been lately; undefined where it has served nothing yet. */
+    performanceOf({ key }: ParticipantRecord): Performance | undefined {
+      return performances.of(key)
+    },
+
     /** The room is closed: what runs may finish, and after the grace period ends with an error that says so. */
     endRoom(roomId: string): void {
+      makers.forgetRoom(roomId)
       const ofRoom = [...inFlight].filter(([, entry]) => entry.roomId === roomId)
       for (const [, entry] of ofRoom) entry.isRoomClosed = true
       const forwards = ofRoom.map(([forward]) => forward)
@@ -206,43 +259,10 @@ export function createProxy({ rooms, events, dispatcherFor, clock, timeouts, gra
   }
 }
 
-function read(body: Buffer): Reading {
-  const scanned = scanObject(body)
-  if (scanned.duplicates.has('model') || hasOtherCase(scanned, 'model'))
-    throw new InvalidField('model must be there only once')
-  return { scanned, model: readModel(body, scanned), stream: textOf(body, scanned, 'stream') === 'true' }
-}
-
-/** Servers written in Go match keys without regard to case, and take the last: `Model` would be a second `model`. */
-function hasOtherCase({ values }: ScannedObject, key: string): boolean {
-  for (const name of values.keys()) if (name !== key && name.toLowerCase() === key) return true
-  return false
-}
-
-/** A text without controls, since it goes into events; `null` is as good as none. */
-function readModel(body: Buffer, scanned: ScannedObject): string {
-  const text = textOf(body, scanned, 'model')
-  if (text === undefined || text === 'null') return '*'
-  const model = text.startsWith('"') ? parseString(text) : undefined
-  if (model === undefined || model.length > LIMITS.model || /[\u0000-\u001F\u007F-\u009F]/.test(model)) {
-    throw new InvalidField(`model must be a text of at most ${LIMITS.model} characters without control characters`)
-  }
-  return model === '' ? '*' : model
-}
-
-function textOf(body: Buffer, { values }: ScannedObject, key: string): string | undefined {
-  const span = values.get(key)
-  if (span === undefined) return undefined
-  // Longer than any value that is looked at; the rest of it would only be copied.
-  return body.toString('utf8', span.start, Math.min(span.end, span.start + LIMITS.model * 12 + 2))
-}
-
-function parseString(text: string): string | undefined {
-  try {
-    return JSON.parse(text) as string
-  } catch {
-    return undefined
-  }
+/** Who went away in the midst of an upload needs no answer. */
+function unlessGone(error: unknown): undefined {
+  if (error instanceof UploadBroken) return undefined
+  throw error
 }
 
 /** RFC 9110 §7.6.3: each proxy names itself there, so a request that names this hub has been here. */
@@ -250,18 +270,25 @@ function hasPassed(via: string | undefined, hubId: string): boolean {
   return via?.includes(hubId) ?? false
 }
 
+function pathOf({ endpoint, targetId, search }: ForwardRequest): string {
+  const path = targetId === undefined ? endpoint.path : endpoint.path.replace(':id', encodeURIComponent(targetId))
+  return `${path}${search}`
+}
+
 function nameOf({ participant }: ParticipantRecord): string {
   return participant.nickname === participant.id ? participant.id : `${participant.nickname} (${participant.id})`
 }
 
+/** Some errors are the hub's own; any other is the participant's. */
 function failure(record: ParticipantRecord, { reason, error }: { reason: string; error: Error }): Error {
-  if (error instanceof HubClosing || error instanceof RoomClosed) return error
+  if ((error as { code?: string }).code?.startsWith('PTL_') === true && 'statusCode' in error) return error
   return new ProxyFailed(`${nameOf(record)}: ${reason}`, { cause: error })
 }
 
 function ownHeaders(request: ForwardRequest, { candidate, reason }: Choice): OutgoingHttpHeaders {
   return {
     [POTLUCK_HEADERS.participant]: candidate.record.participant.id,
+    [POTLUCK_HEADERS.model]: printable(candidate.model),
     [POTLUCK_HEADERS.reason]: reason,
     [POTLUCK_HEADERS.queueMs]: '0',
     [POTLUCK_HEADERS.attempts]: '1',
@@ -272,4 +299,9 @@ function ownHeaders(request: ForwardRequest, { candidate, reason }: Choice): Out
     // Buffering proxies (nginx) would hold back a stream.
     'x-accel-buffering': 'no',
   }
+}
+
+/** A model's name may have any letters; in a header those beyond ASCII are escaped (RFC 3986 §2.1). */
+function printable(name: string): string {
+  return name.replace(/[^\x20-\x7e]+/g, (letters) => encodeURIComponent(letters.toWellFormed()))
 }

@@ -1,6 +1,17 @@
-import { NoParticipant, ParticipantOffline, ParticipantPaused } from '../../schemas/errors.ts'
-import { MODEL_PREFIX, meansAny, withoutImpliedTag } from '../../schemas/models.ts'
+import { type Aliases, followAlias } from '../../schemas/aliases.ts'
+import {
+  AliasLeadsNowhere,
+  ManagementRefused,
+  ManagerUnclear,
+  NoParticipant,
+  ParticipantNotFound,
+  ParticipantOffline,
+  ParticipantPaused,
+  ResponseNotFound,
+} from '../../schemas/errors.ts'
+import { MODEL_PREFIX, meansAny, spellingsOf, withoutImpliedTag } from '../../schemas/models.ts'
 import type { ParticipantRecord } from '../room-store/store.ts'
+import type { Maker } from './makers.ts'
 
 /** A participant that could serve the request, and the model that it would serve it with. */
 export interface Candidate {
@@ -10,27 +21,42 @@ export interface Candidate {
 
 /**
  * Who could answer a request for `model`: `*`, `any` or nothing → anybody; `model:<name>` → who offers that model;
- * otherwise a model's exact name, then with Ollama's implied `:latest`, then a participant's id.
+ * otherwise a model's exact name, then an alias, then with Ollama's implied `:latest`, then a participant's id.
+ * @returns groups in order of preference, none of them empty: one, or of an alias one for each of its models
  * @throws PTL_NO_PARTICIPANT, or PTL_PARTICIPANT_OFFLINE where all who could are away, or
  * PTL_PARTICIPANT_PAUSED where those who are not have paused
  */
-export function findCandidates(model: string, records: readonly ParticipantRecord[]): Candidate[] {
-  const matching = matches(model, records)
-  if (matching.length === 0) throw new NoParticipant()
-  const present = matching.filter(({ record }) => isPresent(record))
-  if (present.length === 0) throw meansAny(model) ? new NoParticipant() : new ParticipantOffline()
-  const able = present.filter(({ record }) => record.participant.paused !== true)
-  if (able.length === 0) throw new ParticipantPaused()
-  return able
+export function findCandidates(
+  model: string,
+  records: readonly ParticipantRecord[],
+  aliases: Aliases,
+): [Candidate[], ...Candidate[][]] {
+  const groups = matches(model, records, aliases)
+  const able = groups.map((group) => group.filter(isAble)).filter(({ length }) => length > 0)
+  const [first, ...others] = able
+  if (first === undefined) throw refusalOf(model, groups.flat(), aliases)
+  return [first, ...others]
 }
 
-function matches(model: string, records: readonly ParticipantRecord[]): Candidate[] {
-  if (meansAny(model)) return records.map(withFirstModel)
-  if (model.startsWith(MODEL_PREFIX)) return offering(model.slice(MODEL_PREFIX.length), records)
+function refusalOf(model: string, matching: readonly Candidate[], aliases: Aliases): Error {
+  if (matching.some(({ record }) => isPresent(record))) return new ParticipantPaused()
+  if (meansAny(model)) return new NoParticipant()
+  if (matching.length > 0) return new ParticipantOffline()
+  return aliases.has(model) ? new AliasLeadsNowhere(model) : new NoParticipant()
+}
+
+function isAble({ record }: Candidate): boolean {
+  return isPresent(record) && record.participant.paused !== true
+}
+
+function matches(model: string, records: readonly ParticipantRecord[], aliases: Aliases): Candidate[][] {
+  if (meansAny(model)) return [records.map(withFirstModel)]
+  if (model.startsWith(MODEL_PREFIX)) return [offering(model.slice(MODEL_PREFIX.length), records)]
+  if (aliases.has(model)) return alongAlias(model, records, aliases)
   const byModel = offering(model, records)
   return byModel.length > 0
-    ? byModel
-    : records.filter(({ participant }) => participant.id === model).map(withFirstModel)
+    ? [byModel]
+    : [records.filter(({ participant }) => participant.id === model).map(withFirstModel)]
 }
 
 function withFirstModel(record: ParticipantRecord): Candidate {
@@ -50,4 +76,55 @@ function offering(name: string, records: readonly ParticipantRecord[]): Candidat
 
 function isPresent({ participant }: ParticipantRecord): boolean {
   return participant.status !== 'offline'
+}
+
+/** A group for each name that the alias leads to, in order of preference; nobody comes twice with the same model. */
+function alongAlias(alias: string, records: readonly ParticipantRecord[], aliases: Aliases): Candidate[][] {
+  const names = followAlias(alias, aliases, () => false)
+  const offers = offersOf(new Set(names.flatMap(spellingsOf)), records)
+  const isOnOffer = (name: string) => offers.get(name)?.some(({ record }) => isPresent(record)) ?? false
+  const grouped = new Set<string>()
+  return followAlias(alias, aliases, isOnOffer).map((name) => {
+    const meant = aliases.has(name) || isOnOffer(name) ? [name] : spellingsOf(name)
+    const fresh = meant.filter((spelling) => !grouped.has(spelling))
+    for (const spelling of fresh) grouped.add(spelling)
+    return fresh.flatMap((spelling) => offers.get(spelling) ?? [])
+  })
+}
+
+/** Who offers each of these models. Goes once over the records, since an alias may lead to very many names. */
+function offersOf(names: ReadonlySet<string>, records: readonly ParticipantRecord[]): Map<string, Candidate[]> {
+  const offers = new Map(Array.from(names, (name) => [name, [] as Candidate[]]))
+  for (const record of records)
+    for (const model of record.participant.models) offers.get(model)?.push({ record, model })
+  return offers
+}
+
+/**
+ * Who made what a request comes back to; it also does so while it has paused, since nothing new is asked.
+ * @throws PTL_RESPONSE_NOT_FOUND, PTL_PARTICIPANT_OFFLINE
+ */
+export function makerOf(
+  maker: Maker | undefined,
+  id: string | undefined,
+  records: readonly ParticipantRecord[],
+): Candidate {
+  const record = maker?.kind === 'known' ? records.find(({ key }) => key === maker.key) : undefined
+  if (record === undefined) throw new ResponseNotFound((id ?? '').slice(0, 200))
+  if (!isPresent(record)) throw new ParticipantOffline()
+  return withFirstModel(record)
+}
+
+/**
+ * Whose models are to be changed: the one that is named, else the only one that allows it.
+ * @throws PTL_MANAGEMENT_REFUSED, PTL_MANAGER_UNCLEAR, PTL_PARTICIPANT_NOT_FOUND, PTL_PARTICIPANT_OFFLINE
+ */
+export function findManager(named: string | undefined, records: readonly ParticipantRecord[]): Candidate {
+  const meant = named === undefined ? records : records.filter(({ participant }) => participant.id === named)
+  if (named !== undefined && meant.length === 0) throw new ParticipantNotFound()
+  const [first, ...others] = meant.filter(({ participant }) => participant.manage === true)
+  if (first === undefined) throw new ManagementRefused()
+  if (others.length > 0) throw new ManagerUnclear()
+  if (!isPresent(first)) throw new ParticipantOffline()
+  return withFirstModel(first)
 }

@@ -71,6 +71,7 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
     listKeys: (roomId) => store.listKeys(roomId),
     removeKey: (roomId, keyId) => store.removeKey(roomId, keyId),
     getParticipant: (roomId, id) => store.getParticipant(roomId, id),
+    census: () => store.census(),
     takeDueProbes: (now, leaseMs, limit) => store.takeDueProbes(now, leaseMs, limit),
 
     async createRoom(room) {

@@ -1,4 +1,5 @@
 import { nanoid } from 'nanoid'
+import { NO_ALIASES, showAliases } from '../../schemas/aliases.ts'
 import {
   CodeTaken,
   InvalidCursor,
@@ -18,6 +19,7 @@ import { newRoomCode, normalizeCode } from './codes.ts'
 import { afterUse, type NamesInUse, owns, ownsByToken, refuseCapture } from './ownership.ts'
 import { changedParticipant, changedRoom, failed, keyOf, offline, pausedAs, seen } from './records.ts'
 import type {
+  Census,
   ChangedRoom,
   Claim,
   Heartbeat,
@@ -66,6 +68,8 @@ export class MemoryRoomStore implements RoomStore {
   #closedRooms = 0
   /** Who is not offline. */
   readonly #alive = new Map<string, ParticipantRecord>()
+  /** Those of them who are busy, by their keys. */
+  readonly #busy = new Set<string>()
   /** Who is offline, since when, longest first. */
   readonly #away = new Map<string, { record: ParticipantRecord; since: number }>()
   /** Rooms without participants, longest unvisited first; those with a custom code are not in it. */
@@ -82,7 +86,8 @@ export class MemoryRoomStore implements RoomStore {
     const hasCustomCode = room.code !== undefined
     const secret = passwordHash === undefined ? {} : { passwordHash }
     const shown = { id: nanoid(), code, name, hostId, createdAt }
-    const record: RoomRecord = { room: shown, hostTokenHash, listed, hasCustomCode, defaults, ...secret }
+    const kept = { hostTokenHash, listed, hasCustomCode, defaults, aliases: NO_ALIASES, ...secret }
+    const record: RoomRecord = { room: shown, ...kept }
     this.#seq += 1
     this.#shelve({
       record,
@@ -109,8 +114,9 @@ export class MemoryRoomStore implements RoomStore {
 
   async viewRoom(roomId: string): Promise<RoomView> {
     const shelf = this.#shelf(roomId)
-    const { passwordHash, listed } = shelf.record
-    return { ...listedRoom(shelf), protected: passwordHash !== undefined, listed }
+    const { passwordHash, listed, aliases } = shelf.record
+    const isProtected = passwordHash !== undefined
+    return { ...listedRoom(shelf), protected: isProtected, listed, aliases: showAliases(aliases) }
   }
 
   async listRooms({ limit, cursor }: PageOptions = {}): Promise<RoomPage> {
@@ -292,6 +298,11 @@ export class MemoryRoomStore implements RoomStore {
     throw new KeyNotFound()
   }
 
+  async census(): Promise<Census> {
+    const [busy, offline] = [this.#busy.size, this.#away.size]
+    return { rooms: this.#byId.size, participants: { online: this.#alive.size - busy, busy, offline } }
+  }
+
   async close(): Promise<void> {
     for (const shelf of [...this.#ordered]) this.#unshelve(shelf)
   }
@@ -423,6 +434,8 @@ export class MemoryRoomStore implements RoomStore {
       if (before !== undefined) shelf.tokens.delete(before.owner.tokenHash)
       shelf.tokens.set(record.owner.tokenHash, { role: 'participant', participantId: record.participant.id })
     }
+    if (record.participant.status === 'busy') this.#busy.add(record.key)
+    else this.#busy.delete(record.key)
     shelf.participants.set(record.participant.id, record)
     shelf.list = undefined
     return record
@@ -440,6 +453,7 @@ export class MemoryRoomStore implements RoomStore {
 
   #forget(key: string): void {
     this.#alive.delete(key)
+    this.#busy.delete(key)
     this.#away.delete(key)
     this.#probes.delete(key)
   }

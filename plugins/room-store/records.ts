@@ -9,10 +9,11 @@ export function keyOf(roomId: string, participantId: string): string {
 
 export function changedRoom(record: RoomRecord, change: RoomChange): RoomRecord {
   const { name = record.room.name, listed = record.listed, defaults = record.defaults } = change
+  const { aliases = record.aliases } = change
   const { passwordHash, ...rest } = record
   const hash = change.passwordHash === undefined ? passwordHash : (change.passwordHash ?? undefined)
   const room = { ...record.room, name }
-  return { ...rest, room, listed, defaults, ...(hash === undefined ? {} : { passwordHash: hash }) }
+  return { ...rest, room, listed, defaults, aliases, ...(hash === undefined ? {} : { passwordHash: hash }) }
 }
 
 export function changedParticipant(participant: Participant, change: ParticipantChange): Participant {

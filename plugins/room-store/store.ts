@@ -1,4 +1,5 @@
-import type { GenerationConfig, Liveness, Participant, Specs } from '../../schemas/participant.ts'
+import type { Aliases } from '../../schemas/aliases.ts'
+import type { GenerationConfig, Liveness, Participant, Specs, Status } from '../../schemas/participant.ts'
 import type { ListedRoom, Room, RoomView } from '../../schemas/room.ts'
 
 /** What the hub knows of a room. `room` is what everybody may see; the rest never leaves the hub. Records never change: a write makes a new one. */
@@ -11,6 +12,7 @@ export interface RoomRecord {
   /** Somebody chose its code, so it does not expire. */
   readonly hasCustomCode: boolean
   readonly defaults: GenerationConfig
+  readonly aliases: Aliases
 }
 
 /** Where requests to a participant go: the endpoint without a trailing `/` or `/v1`. */
@@ -83,6 +85,7 @@ export interface RoomChange {
   readonly passwordHash?: string | null
   readonly listed?: boolean
   readonly defaults?: GenerationConfig
+  readonly aliases?: Aliases
 }
 
 export interface ChangedRoom {
@@ -141,6 +144,12 @@ export interface Heartbeat {
   readonly returned: boolean
 }
 
+/** How many there are of each, unlisted rooms included. */
+export interface Census {
+  readonly rooms: number
+  readonly participants: Readonly<Record<Status, number>>
+}
+
 /**
  * Rooms and their participants. Every method is one atomic step, also between several hubs that share a store: callers
  * never read, decide and write. A method that writes resolves with what was written, once it is.
@@ -197,5 +206,7 @@ export interface RoomStore {
   listKeys(roomId: string): Promise<readonly PersonalKey[]>
   /** @throws PTL_KEY_NOT_FOUND */
   removeKey(roomId: string, keyId: string): Promise<PersonalKey>
+  /** Costs next to nothing, however many there are. */
+  census(): Promise<Census>
   close(): Promise<void>
 }

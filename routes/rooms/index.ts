@@ -8,6 +8,7 @@ import createTicket from './create-ticket.ts'
 import events from './events.ts'
 import get from './get.ts'
 import health from './health.ts'
+import inference from './inference.ts'
 import join from './join.ts'
 import createKey from './keys/create.ts'
 import listKeys from './keys/list.ts'
@@ -20,11 +21,10 @@ import removeParticipant from './participants/remove.ts'
 import updateParticipant from './participants/update.ts'
 import update from './update.ts'
 import usage from './usage.ts'
-import v1 from './v1/index.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The room that the path names; set on every route below `/rooms/:code`. */
+    /** The room that the path or, at the root, the key names; set on every route that is about one. */
     room: RoomRecord
   }
 }
@@ -56,21 +56,21 @@ const management: FastifyPluginAsync = async (app) => {
   await app.register(ofOneRoom, { prefix: '/:code' })
 }
 
-/** Apart from the rest: these bodies are bytes. */
-const inference: FastifyPluginAsync<RoomsOptions> = async (app, { inferenceBodyLimit }) => {
-  app.addHook('onRequest', guardRoom)
-  await app.register(v1, { prefix: '/v1', bodyLimit: inferenceBodyLimit })
-}
-
 export interface RoomsOptions {
   /** Bytes. @default 33554432 */
   inferenceBodyLimit: number
 }
 
 const rooms: FastifyPluginAsync<RoomsOptions> = async (app, { inferenceBodyLimit }) => {
-  app.decorateRequest('room')
   await app.register(management)
-  await app.register(inference, { prefix: '/:code', inferenceBodyLimit })
+  await app.register(
+    async (scope) => {
+      scope.addHook('onRequest', guardRoom)
+      // Apart from the rest: these bodies are bytes.
+      await scope.register(inference, { bodyLimit: inferenceBodyLimit })
+    },
+    { prefix: '/:code' },
+  )
 }
 
 export default rooms

@@ -38,7 +38,7 @@ function refuseNames(id: string, models: readonly string[]): void {
 }
 
 function participantOf(body: JoinBody, now: number): Participant {
-  const { id, nickname, endpoint, specs, config, slots } = body
+  const { id, nickname, endpoint, specs, config, slots, manage } = body
   const models = readModels(body)
   const [model] = models
   if (model === undefined) throw new MissingFields(JOIN_MISSING)
@@ -46,7 +46,7 @@ function participantOf(body: JoinBody, now: number): Participant {
   const capacity = slots === undefined || slots === null ? {} : { slots }
   const times = { joinedAt: now, lastSeen: now }
   const shown = { id, nickname, model, models, endpoint, specs: readSpecs(specs), config: readConfig(config) }
-  return { ...shown, status: 'online', ...capacity, ...times }
+  return { ...shown, status: 'online', ...capacity, ...(manage === true ? { manage } : {}), ...times }
 }
 
 const join: FastifyPluginAsyncTypebox = async (app) => {

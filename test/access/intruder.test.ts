@@ -28,6 +28,35 @@ DELETE /rooms/:code/keys/:id         401 401 401 403 401 403 403 200 401 401 401
 GET    /rooms/:code/usage            401 401 401 200 401 403 403 200 401 401 401 401 401 401
 GET    /rooms/:code/v1/models        200 200 200 200 200 200 200 200 200 200 200 200 200 200
 POST   /rooms/:code/v1/chat/completions 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/completions  200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/embeddings   200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/responses    200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/audio/transcriptions 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/audio/translations 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/audio/speech 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/images/generations 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/images/edits 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/images/variations 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/rerank       200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/messages     200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/v1/messages/count_tokens 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+GET    /rooms/:code/v1/responses/:id 404 404 404 404 404 404 404 404 404 404 404 404 404 404
+DELETE /rooms/:code/v1/responses/:id 404 404 404 404 404 404 404 404 404 404 404 404 404 404
+POST   /rooms/:code/v1/responses/:id/cancel 404 404 404 404 404 404 404 404 404 404 404 404 404 404
+GET    /rooms/:code/v1/responses/:id/input_items 404 404 404 404 404 404 404 404 404 404 404 404 404 404
+POST   /rooms/:code/api/chat        200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/api/generate    200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/api/embed       200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/api/embeddings  200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/api/show        200 200 200 200 200 200 200 200 200 200 200 200 200 200
+GET    /rooms/:code/api/tags        200 200 200 200 200 200 200 200 200 200 200 200 200 200
+GET    /rooms/:code/api/ps          200 200 200 200 200 200 200 200 200 200 200 200 200 200
+GET    /rooms/:code/api/version     200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /rooms/:code/api/pull        403 403 403 403 403 403 403 403 403 403 403 403 403 403
+POST   /rooms/:code/api/push        403 403 403 403 403 403 403 403 403 403 403 403 403 403
+POST   /rooms/:code/api/create      403 403 403 403 403 403 403 403 403 403 403 403 403 403
+POST   /rooms/:code/api/copy        403 403 403 403 403 403 403 403 403 403 403 403 403 403
+DELETE /rooms/:code/api/delete      403 403 403 403 403 403 403 403 403 403 403 403 403 403
 GET    /rooms/:code/nowhere          404 404 404 404 404 404 404 404 404 404 404 404 404 404
 DELETE /rooms/:code                  401 401 401 403 401 403 403 200 401 401 401 401 401 401`
 
@@ -49,6 +78,35 @@ DELETE /rooms/:code/keys/:id         401 401 403 403 401 403 403 200 401 401 401
 GET    /rooms/:code/usage            401 401 403 200 401 403 403 200 401 401 401 401 401 401
 GET    /rooms/:code/v1/models        401 401 200 200 401 200 200 200 401 401 401 401 401 401
 POST   /rooms/:code/v1/chat/completions 401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/completions  401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/embeddings   401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/responses    401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/audio/transcriptions 401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/audio/translations 401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/audio/speech 401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/images/generations 401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/images/edits 401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/images/variations 401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/rerank       401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/messages     401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/v1/messages/count_tokens 401 401 200 200 401 200 200 200 401 401 401 401 401 401
+GET    /rooms/:code/v1/responses/:id 401 401 404 404 401 404 404 404 401 401 401 401 401 401
+DELETE /rooms/:code/v1/responses/:id 401 401 404 404 401 404 404 404 401 401 401 401 401 401
+POST   /rooms/:code/v1/responses/:id/cancel 401 401 404 404 401 404 404 404 401 401 401 401 401 401
+GET    /rooms/:code/v1/responses/:id/input_items 401 401 404 404 401 404 404 404 401 401 401 401 401 401
+POST   /rooms/:code/api/chat        401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/api/generate    401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/api/embed       401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/api/embeddings  401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/api/show        401 401 200 200 401 200 200 200 401 401 401 401 401 401
+GET    /rooms/:code/api/tags        401 401 200 200 401 200 200 200 401 401 401 401 401 401
+GET    /rooms/:code/api/ps          401 401 200 200 401 200 200 200 401 401 401 401 401 401
+GET    /rooms/:code/api/version     401 401 200 200 401 200 200 200 401 401 401 401 401 401
+POST   /rooms/:code/api/pull        401 401 403 403 401 403 403 403 401 401 401 401 401 401
+POST   /rooms/:code/api/push        401 401 403 403 401 403 403 403 401 401 401 401 401 401
+POST   /rooms/:code/api/create      401 401 403 403 401 403 403 403 401 401 401 401 401 401
+POST   /rooms/:code/api/copy        401 401 403 403 401 403 403 403 401 401 401 401 401 401
+DELETE /rooms/:code/api/delete      401 401 403 403 401 403 403 403 401 401 401 401 401 401
 GET    /rooms/:code/nowhere          401 401 404 404 401 404 404 404 401 401 401 401 401 401
 DELETE /rooms/:code                  401 401 403 403 401 403 403 200 401 401 401 401 401 401`
 
@@ -62,6 +120,7 @@ GET    /llms.txt                     200 200 200 200 200 200 200 200 200 200 200
 GET    /docs                         200 200 200 200 200 200 200 200 200 200 200 200 200 200
 GET    /rooms                        200 200 200 200 200 200 200 200 200 200 200 200 200 200
 POST   /rooms                        201 201 201 201 201 201 201 201 201 201 201 201 201 201
+GET    /metrics                      200 200 200 200 200 200 200 200 200 200 200 200 200 200
 GET    /events                       200 200 200 200 200 200 200 200 200 200 200 200 200 200
 GET    /nowhere                      404 404 404 404 404 404 404 404 404 404 404 404 404 404`
 
@@ -156,9 +215,9 @@ function bodyOf({ method, path }: Row, { llmUrl }: World): unknown {
     'POST /rooms/:code/health': { id: 'alice' },
     'PATCH /rooms/:code/participants/:id': { paused: false },
     'POST /rooms/:code/keys': { name: 'Bob' },
-    'POST /rooms/:code/v1/chat/completions': { model: '*', messages: [] },
   }
-  return bodies[`${method} ${path}`]
+  const known = bodies[`${method} ${path}`]
+  return known ?? (/^POST .*\/(v1|api)\//.test(`${method} ${path}`) ? { model: '*' } : undefined)
 }
 
 async function ask(world: World, stage: Stage, row: Row, role: Role): Promise<number> {

@@ -3,7 +3,10 @@ import { startHub } from '../support/hub.ts'
 import { type OpenApi, operationsOf } from '../support/openapi.ts'
 
 /** Pages and documents, which describe and are not described. */
-const PAGES = /^GET \/(openapi\.json|llms\.txt|docs(\/.*)?)$/
+const PAGES = /^GET \/(openapi\.json|llms\.txt|docs(\/.*)?)?$/
+
+/** At the root everything is as it is described for a room. */
+const AT_ROOT = /^(\w+) (\/(?:v1|api)\/.*)$/
 
 /** One line of Fastify's tree of routes: its depth is told by its indentation, four characters a level. */
 const LINE = /^((?:[│ ] {3})*)[├└]── (\S*) \(([A-Z, ]+)\)$/gm
@@ -26,7 +29,8 @@ t.test('it lists exactly the routes that the hub serves', async (t) => {
   const { served, document } = await servedRoutes(t)
   const described = operationsOf(document).map(({ method, path }) => `${method} ${path}`)
   // HEAD and OPTIONS follow from the others (RFC 9110 §9.3), and a wildcard is no route of its own.
-  const own = served.filter((route) => !/^(HEAD|OPTIONS) |\*$/.test(route) && !PAGES.test(route))
+  const isOwn = (route: string) => !/^(HEAD|OPTIONS) |\*$/.test(route) && !PAGES.test(route) && !AT_ROOT.test(route)
+  const own = served.filter(isOwn)
   t.ok(own.length > 15)
   t.same(described.sort(), own.sort())
 })
@@ -39,4 +43,14 @@ t.test('every other route is a page, or follows from one that is listed', async 
     served.filter((route) => route.startsWith('OPTIONS ')),
     ['OPTIONS *'],
   )
+})
+
+t.test('the root serves exactly what a room does', async (t) => {
+  const { served } = await servedRoutes(t)
+  const inRooms = served.flatMap(
+    (route) => /^(\w+) \/rooms\/\{code\}(\/(?:v1|api)\/.*)$/.exec(route)?.slice(1).join(' ') ?? [],
+  )
+  const atRoot = served.filter((route) => AT_ROOT.test(route))
+  t.ok(atRoot.length > 25)
+  t.same(atRoot.sort(), inRooms.sort())
 })

@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { answerMessage } from '../support/anthropic-answers.ts'
+import { answerInTurn } from '../support/client-answers.ts'
 import { answered, blocksOf, FOLDER, pagesOf, readPage, runBlock, startKitchen } from '../support/client-pages.ts'
+import { answerSaid } from '../support/ollama-answers.ts'
 
 const PAGES = pagesOf()
 
@@ -28,8 +31,21 @@ for (const page of ['openai-js.md', 'ai-sdk.md']) {
   })
 }
 
+const OTHERS = {
+  'anthropic-sdks.md': { path: '/v1/messages', say: answerMessage },
+  'ollama-packages.md': { path: '/api/chat', say: (words: string[]) => answerSaid('chat', words) },
+}
+
+for (const [page, { path, say }] of Object.entries(OTHERS)) {
+  t.test(`${page}: what the page says for JavaScript chats, plain and streamed`, async (t) => {
+    const kitchen = await startKitchen(t, { answerer: answerInTurn(say(['plain']), say(['stre', 'amed'])) })
+    const [block] = blocksOf(page)
+    answered(t, await runBlock(block!, kitchen, t.testdir({}), [process.execPath]), kitchen, path)
+  })
+}
+
 t.test('in a room with a password the key is the password, and no other will do', async (t) => {
-  const kitchen = await startKitchen(t, 'salt and pepper')
+  const kitchen = await startKitchen(t, { password: 'salt and pepper' })
   const [block] = blocksOf('openai-js.md')
   const refused = await runBlock(block!, kitchen, t.testdir({}), [process.execPath])
   t.match(refused.stderr, /401 .*password/i)
@@ -68,5 +84,5 @@ t.test('every link of a page into the repository leads somewhere', async (t) => 
 
 t.test('all pages mean the same room, by the same example', async (t) => {
   for (const page of PAGES.filter((name) => name !== 'cursor.md'))
-    t.match(readPage(page), 'http://hub:3000/rooms/K7QX2M/v1', page)
+    t.match(readPage(page), 'http://hub:3000/rooms/K7QX2M', page)
 })

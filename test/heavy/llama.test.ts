@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import type { EventData } from '../../schemas/events.ts'
 import { within } from '../support/chat.ts'
 import { type Kitchen, openRoomFor } from '../support/kitchen.ts'
-import { type Llama, startLlama, startRelay } from '../support/llama.ts'
+import { idle, type Llama, startLlama, startRelay } from '../support/llama.ts'
 import { type EventReader, readEvents } from '../support/sse.ts'
 
 const { LLAMA_DIR } = process.env
@@ -111,16 +111,3 @@ t.test('a real llama.cpp server', { skip: LLAMA_DIR === undefined ? WHY_NOT : fa
     })
   }
 })
-
-const LOOK_MS = 20
-
-/** Resolves once no slot works, with the most tokens that one was seen at. Looking does not disturb a streamed request. */
-async function idle({ slots }: Llama): Promise<number> {
-  let most = 0
-  for (;;) {
-    const working = (await slots()).filter(({ is_processing }) => is_processing)
-    if (working.length === 0) return most
-    most = Math.max(most, ...working.map(({ next_token }) => next_token?.[0]?.n_decoded ?? 0))
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
-  }
-}

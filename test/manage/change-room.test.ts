@@ -18,7 +18,7 @@ t.test('a change answers with the whole view, participants counted', async (t) =
   const { room, change } = await manageRoom(url, { name: 'Vault', password: 'open sesame' })
   await join(url, room.code, { password: 'open sesame' })
   const { body } = await change({ listed: false })
-  t.strictSame(body, { room: { ...room, participantCount: 1, protected: true, listed: false } })
+  t.strictSame(body, { room: { ...room, participantCount: 1, protected: true, listed: false, aliases: {} } })
 })
 
 t.test('a change of nothing changes nothing', async (t) => {

@@ -26,7 +26,7 @@ t.test('an unlisted room is not in GET /rooms, and reached by its code', async (
   t.strictSame(await listed(url), [])
   const { status, body } = await view()
   t.equal(status, 200)
-  t.strictSame(body.room, { ...room, participantCount: 0, protected: false, listed: false })
+  t.strictSame(body.room, { ...room, participantCount: 0, protected: false, listed: false, aliases: {} })
   t.ok(await join(url, room.code))
 })
 

@@ -2,12 +2,12 @@ import t from 'tap'
 import { call, join, startHub } from '../support/hub.ts'
 import { manageRoom } from '../support/managed.ts'
 
-t.test('GET /rooms/:code: the room with participantCount, protected and listed, and nothing else', async (t) => {
+t.test('GET /rooms/:code: the room with its count, protected, listed and aliases, and nothing else', async (t) => {
   const { url } = await startHub(t)
   const { room, view } = await manageRoom(url)
   const { status, body } = await view()
   t.equal(status, 200)
-  t.strictSame(body, { room: { ...room, participantCount: 0, protected: false, listed: true } })
+  t.strictSame(body, { room: { ...room, participantCount: 0, protected: false, listed: true, aliases: {} } })
 })
 
 t.test('participantCount follows joining, joining again and leaving', async (t) => {

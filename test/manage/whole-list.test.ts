@@ -5,7 +5,7 @@ import { call, startHub } from '../support/hub.ts'
 const COUNT = 2345
 
 t.test('without a query the list is whole, also where it is made in pieces', async (t) => {
-  const { hub, url } = await startHub(t)
+  const { hub, url } = await startHub(t, { healthTickMs: 60_000 })
   const { roomStore } = await hub.app
   for (let index = 0; index < COUNT; index++) {
     const listed = index % 3 !== 0

@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import { capture } from './contract/capture.ts'
+import { census } from './contract/census.ts'
 import { changes } from './contract/changes.ts'
 import { concurrency } from './contract/concurrency.ts'
 import { expiry } from './contract/expiry.ts'
@@ -22,6 +23,7 @@ const TOPICS: Record<string, Topic> = {
   'names that would capture traffic': capture,
   'heartbeats and silence': liveness,
   expiry,
+  census,
   probes,
   'records never change': immutability,
   'every method is one step': concurrency,

@@ -102,11 +102,16 @@ function faultsOf(answers: Record<string, Answer>, sent: Sent): string[] {
 
 function contentFaults({ content }: Answer, sent: Sent): string[] {
   if (content === undefined) return sent.text === '' ? [] : ['no content is described']
-  const type = String(sent.headers['content-type'] ?? '').split(';', 1)[0] ?? ''
-  const schema = content[type]?.schema
+  const type = bareType(String(sent.headers['content-type'] ?? ''))
+  const schema = Object.entries(content).find(([described]) => bareType(described) === type)?.[1].schema
   if (schema === undefined) return [`${type === '' ? 'no media type' : type} is not described`]
   if (type === 'text/event-stream') return frameFaults(schema, sent.text)
-  return sent.isWhole ? jsonFaults(schema, sent.text) : []
+  if (!sent.isWhole) return []
+  return type.endsWith('json') ? jsonFaults(schema, sent.text) : checkOf(schema)(sent.text)
+}
+
+function bareType(mediaType: string): string {
+  return mediaType.split(';', 1)[0] ?? ''
 }
 
 function jsonFaults(schema: JsonSchema, text: string): string[] {

@@ -21,12 +21,15 @@ export interface Slot {
   next_token?: { n_decoded: number }[]
 }
 
-/** A real llama.cpp server of two slots with a model of noise, ended with the test. */
-export async function startLlama(t: Test, directory: string): Promise<Llama> {
+/**
+ * A real llama.cpp server of two slots with a model of noise, ended with the test.
+ * @param more of the server's own options
+ */
+export async function startLlama(t: Test, directory: string, ...more: string[]): Promise<Llama> {
   const model = `${t.testdir({})}/model.gguf`
   await run(process.execPath, [MODEL_MAKER, model, ...MODEL_SIZE])
   const url = `http://127.0.0.1:${await freePort()}`
-  const child = spawn('bash', [SCRIPT, 'run', directory, new URL(url).port, '--model', model], {
+  const child = spawn('bash', [SCRIPT, 'run', directory, new URL(url).port, '--model', model, ...more], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   // SIGTERM waits for requests in flight.
@@ -35,6 +38,19 @@ export async function startLlama(t: Test, directory: string): Promise<Llama> {
   if (line !== `ready: ${url}`) throw new Error(`llama-server said: ${line}`)
   const slots = async () => (await (await fetch(`${url}/slots`)).json()) as Slot[]
   return { url, slots }
+}
+
+const LOOK_MS = 20
+
+/** Resolves once no slot works, with the most tokens that one was seen at. Looking does not disturb a streamed request. */
+export async function idle({ slots }: Llama): Promise<number> {
+  let most = 0
+  for (;;) {
+    const working = (await slots()).filter(({ is_processing }) => is_processing)
+    if (working.length === 0) return most
+    most = Math.max(most, ...working.map(({ next_token }) => next_token?.[0]?.n_decoded ?? 0))
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
 }
 
 async function run(command: string, args: string[]): Promise<void> {

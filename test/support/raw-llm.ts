@@ -2,29 +2,25 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
-export type RawAnswerer = (socket: Socket, request: Buffer) => void
-
-export interface RawLlm {
+export interface Peer {
   url: string
-  /** Every request as it came, head and body. */
-  requests: Buffer[]
+  port: number
+  /** Those that are open. */
+  sockets: Set<Socket>
   /** How many connections were ever opened. */
   readonly connections: number
 }
 
-/** An LLM server below HTTP: the test says which bytes go out, and what happens to the socket. */
-export async function startRawLlm(t: Test, answer: RawAnswerer): Promise<RawLlm> {
-  const requests: Buffer[] = []
+/** A server that only takes connections: what is done with them is the test's own. Stopped when the test ends. */
+export async function startPeer(t: Test, take: (socket: Socket) => void): Promise<Peer> {
   const sockets = new Set<Socket>()
   let connections = 0
   const server = createServer((socket) => {
     connections += 1
     sockets.add(socket)
     socket.on('error', () => {})
-    onRequest(socket, (request) => {
-      requests.push(request)
-      answer(socket, request)
-    })
+    socket.once('close', () => sockets.delete(socket))
+    take(socket)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -35,11 +31,31 @@ export async function startRawLlm(t: Test, answer: RawAnswerer): Promise<RawLlm>
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}`,
-    requests,
+    port,
+    sockets,
     get connections() {
       return connections
     },
   }
+}
+
+export type RawAnswerer = (socket: Socket, request: Buffer) => void
+
+export interface RawLlm extends Peer {
+  /** Every request as it came, head and body. */
+  requests: Buffer[]
+}
+
+/** An LLM server below HTTP: the test says which bytes go out, and what happens to the socket. */
+export async function startRawLlm(t: Test, answer: RawAnswerer): Promise<RawLlm> {
+  const requests: Buffer[] = []
+  const peer = await startPeer(t, (socket) => {
+    onRequest(socket, (request) => {
+      requests.push(request)
+      answer(socket, request)
+    })
+  })
+  return Object.assign(peer, { requests })
 }
 
 /** Calls back once a request is there as a whole; one after the other, never two at once. */

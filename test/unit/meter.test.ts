@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Meter, TAIL_BYTES } from '../../plugins/ollama-proxy/meter.ts'
 import { openaiChat } from '../../plugins/ollama-proxy/protocols/openai-chat.ts'
+import type { AnswerEnds } from '../../plugins/ollama-proxy/protocols/protocol.ts'
 import type { Metrics } from '../../schemas/events.ts'
 
 interface Seen {
@@ -82,7 +83,8 @@ t.test('no more than the tail is ever looked at', async (t) => {
   for (const bytes of [1, 1000, TAIL_BYTES, TAIL_BYTES + 1, 300_000]) {
     let looked = 0
     const protocol = {
-      readUsage(tail: string) {
+      streamType: 'text/event-stream' as const,
+      readUsage({ tail }: AnswerEnds) {
         looked = Buffer.byteLength(tail)
         return undefined
       },

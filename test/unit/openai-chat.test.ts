@@ -74,15 +74,17 @@ t.test('an error in the midst of a stream is one frame', async (t) => {
   t.match(JSON.parse(frame.slice(6)), { error: { message, type: 'server_error' } })
 })
 
+const usageIn = (tail: string) => openaiChat.readUsage({ head: '', tail })
+
 t.test('usage is read from the end of an answer, streamed or not', async (t) => {
   const usage =
     '"usage": {"prompt_tokens": 3, "completion_tokens": 4, "completion_tokens_details": {"reasoning_tokens": 1}}'
   const expected = { inputTokens: 3, outputTokens: 4 }
-  t.strictSame(openaiChat.readUsage(`ent":"x"}],${usage}}`), expected)
-  t.strictSame(openaiChat.readUsage(`data: {${usage}}\n\ndata: [DONE]\n\n`), expected)
-  t.equal(openaiChat.readUsage('data: [DONE]\n\n'), undefined)
+  t.strictSame(usageIn(`ent":"x"}],${usage}}`), expected)
+  t.strictSame(usageIn(`data: {${usage}}\n\ndata: [DONE]\n\n`), expected)
+  t.equal(usageIn('data: [DONE]\n\n'), undefined)
 })
 
 t.test('it goes to the path that every OpenAI-compatible server has', async (t) => {
-  t.match(openaiChat, { name: 'openai-chat', path: '/v1/chat/completions' })
+  t.match(openaiChat, { name: 'openai-chat', endpoints: [{ method: 'POST', path: '/v1/chat/completions' }] })
 })

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { findCandidates } from '../../plugins/ollama-proxy/routing.ts'
+import { NO_ALIASES } from '../../schemas/aliases.ts'
 import { record } from '../support/participants.ts'
 
 const alice = record({ id: 'alice', models: ['llama3:latest', 'qwen3:8b'] })
@@ -9,9 +10,11 @@ const away = record({ id: 'away', models: ['gemma3', 'phi4'], status: 'offline' 
 const paused = record({ id: 'paused', models: ['mistral', 'phi4'], status: 'busy', paused: true })
 const room = [alice, bob, carol, away, paused]
 
-/** `id/model` of each candidate. */
+/** `id/model` of each candidate; a plain name has one group of them. */
 function found(model: string, records = room): string[] {
-  return findCandidates(model, records).map(({ record, model }) => `${record.participant.id}/${model}`)
+  const [group, ...others] = findCandidates(model, records, NO_ALIASES)
+  if (others.length > 0) throw new Error(`${model} has ${others.length} groups more`)
+  return group.map(({ record, model }) => `${record.participant.id}/${model}`)
 }
 
 t.test('any of those who are there may serve, with its first model', async (t) => {

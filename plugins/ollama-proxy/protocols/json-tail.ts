@@ -48,3 +48,10 @@ export function numberAt(object: Record<string, unknown>, key: string): number |
   const value = object[key]
   return typeof value === 'number' && value >= 0 && value <= MAX_COUNT ? Math.round(value) : undefined
 }
+
+/** The number that stands last behind `"<key>":`, in whichever object. */
+export function lastNumberBehind(tail: string, key: string): number | undefined {
+  const matches = [...tail.matchAll(new RegExp(`(?<!\\\\)"${key}"\\s*:\\s*(\\d{1,10})(?!\\d)`, 'g'))]
+  const count = Number(matches.at(-1)?.[1])
+  return count >= 0 && count <= MAX_COUNT ? count : undefined
+}

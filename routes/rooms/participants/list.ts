@@ -1,7 +1,8 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { errors } from '../../../schemas/errors.ts'
-import { Participant } from '../../../schemas/participant.ts'
+import { MeasuredParticipant } from '../../../schemas/participant.ts'
 import { RoomParams } from '../../../schemas/room.ts'
+import { measured } from './measured.ts'
 
 const schema = {
   tags: ['Participants'],
@@ -10,7 +11,7 @@ const schema = {
   params: RoomParams,
   response: {
     200: Type.Object(
-      { participants: Type.Array(Participant) },
+      { participants: Type.Array(MeasuredParticipant) },
       { description: 'All participants, also those who are away' },
     ),
     ...errors(404),
@@ -20,7 +21,7 @@ const schema = {
 const participants: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/participants', { schema, config: { operation: 'listParticipants' } }, async ({ room }) => {
     const records = await app.roomStore.listParticipants(room.room.id)
-    return { participants: records.map(({ participant }) => participant) }
+    return { participants: records.map((record) => measured(app, record)) }
   })
 }
 

@@ -1,20 +1,23 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { openAiErrors } from '../../../schemas/inference.ts'
-import { listModels, ModelList } from '../../../schemas/models.ts'
-import { RoomParams } from '../../../schemas/room.ts'
+import { inferenceErrors } from '../../../schemas/inference.ts'
+import { listModels, ModelList } from '../../../schemas/model-list.ts'
+import type { InferenceRoute } from '../inference.ts'
 
-const schema = {
-  tags: ['Inference'],
-  operationId: 'listModels',
-  summary: 'List what a request may name: models, then participants, then `*` for any (OpenAI)',
-  params: RoomParams,
-  response: { 200: { ...ModelList, description: 'What a request may name' }, ...openAiErrors(404) },
-}
-
-const models: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/models', { schema, config: { operation: 'listModels' } }, async ({ room }) => {
+const models: FastifyPluginAsyncTypebox<InferenceRoute> = async (app, { params, hide }) => {
+  const schema = {
+    tags: ['Inference'],
+    operationId: 'listModels',
+    summary: 'List what a request may name: models, then aliases, then participants, then `*` for any (OpenAI)',
+    hide,
+    ...params,
+    response: { 200: { ...ModelList, description: 'What a request may name' }, ...inferenceErrors('openai', 404) },
+  }
+  app.get('/v1/models', { schema, config: { operation: 'listModels' } }, async ({ room }) => {
     const records = await app.roomStore.listParticipants(room.room.id)
-    return listModels(records.map(({ participant }) => participant))
+    return listModels(
+      records.map(({ participant }) => participant),
+      room.aliases,
+    )
   })
 }
 

@@ -175,7 +175,7 @@ export function tellAll(bus: EventBus, name: string): void {
 
 /** Publishes to a room and to the hub-wide feed. */
 export function tellFeed(bus: EventBus, name: string, roomId = ROOM): void {
-  const view = { ...roomNamed(name), participantCount: 0, protected: false, listed: true }
+  const view = { ...roomNamed(name), participantCount: 0, protected: false, listed: true, aliases: {} }
   bus.publishToRoom(roomId, 'room:updated', view, { feed: true })
 }
 

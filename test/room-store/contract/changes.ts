@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import { hashToken } from '../../../plugins/access/tokens.ts'
+import { NO_ALIASES, readAliases } from '../../../schemas/aliases.ts'
 import { ALICE, joinAs, newRoom, openRoom, openRoomWith, type StoreDriver, storeTests } from './kit.ts'
 
 export function changes(t: Test, driver: StoreDriver): void {
@@ -15,7 +16,7 @@ function viewing(t: Test, driver: StoreDriver): void {
     const { room } = await store.createRoom(newRoom({ passwordHash: hashToken('secret'), listed: false }))
     await joinAs(store, room.id, 'alice')
     const view = await store.viewRoom(room.id)
-    t.strictSame({ ...view }, { ...room, participantCount: 1, protected: true, listed: false })
+    t.strictSame({ ...view }, { ...room, participantCount: 1, protected: true, listed: false, aliases: {} })
   })
 
   test('an open room is shown as unprotected', async (t, store) => {
@@ -36,6 +37,36 @@ function updating(t: Test, driver: StoreDriver): void {
     const { record } = await store.updateRoom(room.id, { name: 'Renamed', defaults: { temperature: 0 } })
     t.strictSame(record, { ...before, room: { ...room, name: 'Renamed' }, defaults: { temperature: 0 } })
     t.strictSame(await store.findRoom(room.code), record)
+  })
+
+  test('aliases are replaced as a whole, and shown', async (t, store) => {
+    const { room } = await store.createRoom(newRoom())
+    await store.updateRoom(room.id, { aliases: readAliases({ 'gpt-4o': ['qwen3:32b', 'llama3.2:3b'], old: 'x' }) })
+    await store.updateRoom(room.id, { name: 'Renamed' })
+    t.strictSame((await store.viewRoom(room.id)).aliases, { 'gpt-4o': ['qwen3:32b', 'llama3.2:3b'], old: ['x'] })
+    const { record, before } = await store.updateRoom(room.id, { aliases: readAliases({ 東京: 'b' }) })
+    t.strictSame([...record.aliases], [['東京', ['b']]])
+    t.equal(before.aliases.size, 2)
+    t.strictSame([...((await store.findRoom(room.code))?.aliases ?? [])], [['東京', ['b']]])
+    await store.updateRoom(room.id, { aliases: NO_ALIASES })
+    t.strictSame((await store.viewRoom(room.id)).aliases, {})
+  })
+
+  test('aliases keep their order, and that of their models', async (t, store) => {
+    const { room } = await store.createRoom(newRoom())
+    const aliases = readAliases({ z: ['3', '1', '2'], a: 'x', m: ['b', 'a'] })
+    const { record } = await store.updateRoom(room.id, { aliases })
+    t.strictSame([...record.aliases], [...aliases])
+  })
+
+  test('aliases of names that every object has are aliases like others', async (t, store) => {
+    const { room } = await store.createRoom(newRoom())
+    const aliases = readAliases(JSON.parse('{"__proto__": ["a"], "constructor": ["b"], "toString": ["c"]}'))
+    const { record } = await store.updateRoom(room.id, { aliases })
+    t.strictSame([...record.aliases], [...aliases])
+    const shown = (await store.viewRoom(room.id)).aliases
+    t.equal(JSON.stringify(shown), '{"__proto__":["a"],"constructor":["b"],"toString":["c"]}')
+    t.strictSame([...(await store.createRoom(newRoom())).aliases], [], 'and another room has none')
   })
 
   test('a change hands back what was before', async (t, store) => {

@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import type { RoomStore } from '../../../plugins/room-store/store.ts'
+import { readAliases } from '../../../schemas/aliases.ts'
 import { ALICE, joinAs, newcomer, newRoom, openRoomWith, type StoreDriver, storeTests } from './kit.ts'
 
 /** Who holds a record may go on reading it while others write: what it reads must be of one moment. */
@@ -23,6 +24,7 @@ export function immutability(t: Test, driver: StoreDriver): void {
     const { rooms } = await store.listRooms()
     const copy = structuredClone({ made, rooms })
     await store.updateRoom(made.room.id, { name: 'Renamed', passwordHash: 'x', listed: false, defaults: { seed: 2 } })
+    await store.updateRoom(made.room.id, { aliases: readAliases({ 'gpt-4o': 'x' }) })
     await joinAs(store, made.room.id, 'bob')
     t.strictSame({ made, rooms }, copy)
   })

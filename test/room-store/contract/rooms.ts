@@ -23,6 +23,12 @@ function making(t: Test, driver: StoreDriver): void {
     t.match(hidden, { hostTokenHash: from.hostTokenHash, defaults: from.defaults, listed: true, hasCustomCode: false })
   })
 
+  test('a new room has no aliases', async (t, store) => {
+    const { room, aliases } = await store.createRoom(newRoom())
+    t.strictSame([...aliases], [])
+    t.strictSame((await store.viewRoom(room.id)).aliases, {})
+  })
+
   test('a room without a password has no hash at all', async (t, store) => {
     const open = await store.createRoom(newRoom())
     const closed = await store.createRoom(newRoom({ passwordHash: hashToken('secret') }))

@@ -1,0 +1,16 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export const REPOSITORY = join(import.meta.dirname, '..')
+
+/** Nothing of the bench but its page stands in the repository. */
+export const BENCH_HOME = join(tmpdir(), 'potluck-bench')
+
+/** For one run: logs and settings; gone when the bench ends. */
+export function makeWorkFolder(): string {
+  mkdirSync(BENCH_HOME, { recursive: true })
+  const folder = mkdtempSync(join(BENCH_HOME, 'run-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}

@@ -1,0 +1,154 @@
+/**
+ * Measures what a hub costs, beside other ways through, and writes docs/benchmarks.md. Takes a quarter of an hour.
+ *
+ *   npm run bench [-- --parties bare,potluck --scenarios plain,chunks-a --pairs 10 --quick --out FILE --profile FOLDER]
+ *
+ * `--quick` is for those who change the bench. It, and a choice of parties or scenarios, print the page unless `--out` says
+ * where to put it. `--profile` keeps the CPU profiles of the hubs; `node bench/profile.ts FILE` reads one.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Bench, Outcome, Scenario } from './bench.ts'
+import { killAllOnExit, startHelper } from './children.ts'
+import { reasonIn } from './install.ts'
+import type { LlmApi } from './llm.ts'
+import type { LoadApi } from './load/process.ts'
+import { type Report, render } from './page.ts'
+import { PARTIES } from './parties/index.ts'
+import type { Party, RunningParty, Stage } from './parties/party.ts'
+import { makeWorkFolder, REPOSITORY } from './paths.ts'
+import { allRight } from './sample.ts'
+import { SCENARIOS } from './scenarios/index.ts'
+
+const PAIRS = 10
+const QUICK_PAIRS = 3
+
+/** Of the fake LLM server: longer than anybody's turn, so that no party connects anew within one. */
+const KEEP_ALIVE_MS = 120_000
+
+const { values } = parseArgs({
+  options: {
+    parties: { type: 'string' },
+    scenarios: { type: 'string' },
+    pairs: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    out: { type: 'string' },
+    profile: { type: 'string' },
+  },
+})
+
+const say = (text: string) => void process.stderr.write(`${text}\n`)
+
+type Absent = Report['missing'][number]
+
+/** `potluck` stands for all of its kind. */
+function chosen<T extends { readonly name: string }>(all: readonly T[], names: string | undefined): readonly T[] {
+  if (names === undefined) return all
+  const wanted = names.split(',')
+  const matches = (name: string, one: string) => name === one || name.startsWith(`${one}-`)
+  const unknown = wanted.filter((one) => !all.some(({ name }) => matches(name, one)))
+  if (unknown.length > 0)
+    throw new Error(`There is no ${unknown.join(', ')}; there are ${all.map(({ name }) => name).join(', ')}`)
+  return all.filter(({ name }) => wanted.some((one) => matches(name, one)))
+}
+
+async function startAll(bench: Omit<Bench, 'parties'>, parties: readonly Party[]) {
+  const running = new Map<string, RunningParty>()
+  const missing: Absent[] = PARTIES.filter((party) => !parties.includes(party)).map(({ title }) => ({
+    title,
+    reason: 'not asked for',
+  }))
+  for (const party of parties) {
+    say(`starting ${party.title}`)
+    try {
+      running.set(party.name, await startRight(bench, party))
+    } catch (error) {
+      const reason = reasonIn((error as Error).message)
+      say(`missing: ${party.title}: ${reason}`)
+      missing.push({ title: party.title, reason })
+    }
+  }
+  return { running, missing }
+}
+
+/** Who does not answer one request rightly is not compared. */
+async function startRight({ stage, load }: Omit<Bench, 'parties'>, party: Party): Promise<RunningParty> {
+  const running = await party.start(stage)
+  const { target, isExact } = running
+  try {
+    await load.open({ target, isExact, wish: { kind: 'plain' }, connections: 1 })
+    allRight(await load.run({ requests: 1 }))
+  } catch (error) {
+    await running.stop()
+    throw error
+  } finally {
+    await load.close()
+  }
+  return running
+}
+
+async function runAll(bench: Bench, scenarios: readonly Scenario[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (const scenario of scenarios) {
+    const begun = performance.now()
+    say(`measuring ${scenario.name}`)
+    outcomes.push(await runOne(bench, scenario))
+    say(`measured ${scenario.name} in ${((performance.now() - begun) / 1000).toFixed(0)} s`)
+  }
+  return outcomes
+}
+
+/** One that fails takes no other with it, and stands in the page. */
+async function runOne(bench: Bench, scenario: Scenario): Promise<Outcome> {
+  try {
+    return await scenario.run(bench)
+  } catch (error) {
+    const note = `Could not be measured: ${reasonIn((error as Error).message)}`
+    say(`${scenario.name}: ${(error as Error).stack}`)
+    return { title: scenario.name, method: '', verdicts: [], tables: [], notes: [note] }
+  }
+}
+
+function reservation(): string | undefined {
+  if (values.quick) return 'A quick run: figures to see that everything works, none to rely on.'
+  if (values.parties !== undefined || values.scenarios !== undefined) return 'A run of a part of the bench.'
+  return undefined
+}
+
+function put(page: string): void {
+  const isWhole = reservation() === undefined
+  if (values.out === undefined && !isWhole) return void process.stdout.write(page)
+  const path = resolve(values.out ?? join(REPOSITORY, 'docs/benchmarks.md'))
+  writeFileSync(path, page)
+  say(`written: ${path}`)
+}
+
+function makeStage(llmPort: number): Stage {
+  const workFolder = makeWorkFolder()
+  if (values.profile === undefined) return { llmPort, workFolder }
+  const profileFolder = resolve(values.profile)
+  mkdirSync(profileFolder, { recursive: true })
+  return { llmPort, workFolder, profileFolder }
+}
+
+async function main(): Promise<void> {
+  killAllOnExit()
+  const parties = chosen(PARTIES, values.parties)
+  const scenarios = chosen(SCENARIOS, values.scenarios)
+  const pairs = Number(values.pairs ?? (values.quick ? QUICK_PAIRS : PAIRS))
+  const llm = startHelper<LlmApi>(join(import.meta.dirname, 'llm.ts')).api
+  const load = startHelper<LoadApi>(join(import.meta.dirname, 'load/process.ts')).api
+  const stage = makeStage(await llm.listen({ keepAliveMs: KEEP_ALIVE_MS }))
+  const base = { stage, llm, load, pairs, isQuick: values.quick, say }
+  const { running, missing } = await startAll(base, parties)
+  const outcomes = await runAll({ ...base, parties: running }, scenarios)
+  for (const party of running.values()) await party.stop()
+  const doubt = reservation()
+  const report = { date: new Date(), pairs, parties: [...running.values()], missing, outcomes }
+  put(render(doubt === undefined ? report : { ...report, reservation: doubt }))
+}
+
+await main()
+// The helpers are of no use any more.
+process.exit()

@@ -1,0 +1,89 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { MODEL_HEADER } from '../../schemas/headers.ts'
+import type { GenerationConfig } from '../../schemas/participant.ts'
+import type { ScannedObject } from './json-scan.ts'
+import type { Endpoint, Protocol } from './protocols/protocol.ts'
+import { checkedName, type Reading, readBody } from './reading.ts'
+import { lookWithin, spliceBody } from './splice.ts'
+import { peek, type Upload } from './upload.ts'
+
+/** What goes to a participant. */
+export interface Outgoing {
+  readonly body: Buffer | AsyncIterable<Buffer> | null
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** A request as far as choosing a participant needs it, and what it becomes once one is chosen. */
+export interface Asking extends Reading {
+  /** Of text that was held: what an estimate of the input can be made from. */
+  readonly textBytes: number
+  outgoingFor(model: string, config: GenerationConfig): Outgoing
+}
+
+export interface AskingOptions {
+  protocol: Protocol
+  endpoint: Endpoint
+  headers: IncomingHttpHeaders
+  body: Buffer | Upload
+  /** Of a body that is passed on as it comes. */
+  limitBytes: number
+}
+
+const NOTHING_SAID = { model: '*', stream: false } as const
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+/** @throws PTL_INVALID_JSON, PTL_INVALID_FIELD, PTL_BODY_TOO_LARGE */
+export async function readRequest({ protocol, endpoint, headers, body, limitBytes }: AskingOptions): Promise<Asking> {
+  if (!Buffer.isBuffer(body)) return readUpload(body, headers, limitBytes)
+  if (endpoint.body === 'none') {
+    return { ...NOTHING_SAID, textBytes: 0, outgoingFor: () => ({ body: null, headers: {} }) }
+  }
+  // What changes a participant's models is about names that only the participant can make sense of.
+  if (endpoint.manages === true) {
+    return { ...NOTHING_SAID, textBytes: 0, outgoingFor: () => ({ body, headers: JSON_TYPE }) }
+  }
+  const { scanned, modelField, ...reading } = readBody(body, protocol)
+  const { defaultsWithin } = protocol
+  const within = defaultsWithin === undefined ? undefined : lookWithin(body, scanned, defaultsWithin)
+  const told = within === undefined ? scanned : within.object
+  return {
+    ...reading,
+    textBytes: body.length,
+    outgoingFor(model, config) {
+      // Where nothing is generated (a count of tokens), strict servers refuse fields about how.
+      const defaults = protocol.defaultsFor(endpoint.isQuiet === true ? {} : config, (name) => hasField(told, name))
+      const where = within === undefined ? {} : { within }
+      const spliced = spliceBody(body, scanned, { modelField, model, defaults, ...where })
+      // It was found to be a JSON object, whatever the client called it; servers refuse it under another name.
+      return { body: spliced, headers: JSON_TYPE }
+    },
+  }
+}
+
+function hasField(object: ScannedObject | undefined, name: string): boolean {
+  return object?.values.has(name) === true
+}
+
+/** A form says its model within its first bytes, or the client says it beside. */
+async function readUpload(upload: Upload, headers: IncomingHttpHeaders, limitBytes: number): Promise<Asking> {
+  const peeked = await peek(upload, limitBytes)
+  const { model: told = '' } = peeked
+  const model = told === '' ? checkedName(besideOf(headers), MODEL_HEADER) : checkedName(told, 'model')
+  return {
+    model,
+    stream: false,
+    textBytes: 0,
+    outgoingFor(name) {
+      const { body, contentLength } = peeked.bodyWith(name)
+      const length = contentLength === undefined ? {} : { 'content-length': String(contentLength) }
+      return { body, headers: { 'content-type': upload.contentType, ...length } }
+    },
+  }
+}
+
+/** Node reads headers as Latin-1; clients send names as UTF-8. */
+function besideOf({ [MODEL_HEADER]: beside = '' }: IncomingHttpHeaders): string {
+  const text = String(beside)
+  const decoded = Buffer.from(text, 'latin1').toString('utf8')
+  return decoded.includes('\uFFFD') ? text : decoded
+}
