@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { OutgoingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { EventSink } from '../plugins/event-bus/bus.ts'
 
@@ -39,9 +40,28 @@ function lastSeenBy(request: FastifyRequest): string | undefined {
   return (request.query as { lastEventId?: string }).lastEventId
 }
 
+/** Sockets that are written to in this turn of the event loop. */
+const corked = new Set<Socket>()
+
+/** Frames of one turn leave together: a system call for each would cost more than all else about an event. */
+function corkForThisTurn(socket: Socket | null): void {
+  if (socket === null || corked.has(socket)) return
+  if (corked.size === 0) setImmediate(uncorkAll)
+  corked.add(socket)
+  socket.cork()
+}
+
+function uncorkAll(): void {
+  for (const socket of corked) socket.uncork()
+  corked.clear()
+}
+
 function sinkFor({ raw }: FastifyReply): EventSink {
   return {
-    write: (frame) => raw.write(frame),
+    write(frame) {
+      corkForThisTurn(raw.socket)
+      return raw.write(frame)
+    },
     end(comment) {
       // Who has not read what was sent before won't read a farewell: the socket would stay for as long as it likes.
       if (raw.writableNeedDrain) raw.destroy()

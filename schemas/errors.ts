@@ -109,6 +109,32 @@ export class HubBusy extends HubBusyBase {
   readonly retryAfterS = 1
 }
 
+const QueueFullBase = createError<[number]>(
+  'PTL_QUEUE_FULL',
+  'Too many requests wait in this room already: try again in %d s',
+  429,
+)
+export class QueueFull extends QueueFullBase {
+  readonly retryAfterS: number
+  constructor(retryAfterS: number) {
+    super(retryAfterS)
+    this.retryAfterS = retryAfterS
+  }
+}
+
+const QueueTimeoutBase = createError<[number]>(
+  'PTL_QUEUE_TIMEOUT',
+  'Everybody who could answer was busy for too long: try again in %d s',
+  429,
+)
+export class QueueTimeout extends QueueTimeoutBase {
+  readonly retryAfterS: number
+  constructor(retryAfterS: number) {
+    super(retryAfterS)
+    this.retryAfterS = retryAfterS
+  }
+}
+
 export const KeyNotFound = createError('PTL_KEY_NOT_FOUND', 'No such key in this room', 404)
 export const CodeTaken = createError<[string]>('PTL_CODE_TAKEN', 'The room code %s is in use', 409)
 export const ParticipantIdTaken = createError(
@@ -136,6 +162,16 @@ export const AliasLeadsNowhere = createError<[string]>(
   404,
 )
 export const ParticipantOffline = createError('PTL_PARTICIPANT_OFFLINE', 'Participant is offline', 503)
+export const NobodyAble = createError<[string]>(
+  'PTL_NOBODY_ABLE',
+  'Nobody who offers the requested model can %s: name another model',
+  400,
+)
+export const PromptTooLong = createError<[number, string, number]>(
+  'PTL_PROMPT_TOO_LONG',
+  'The prompt has some %d tokens or more: the largest context window for this model here is that of %s, with %d',
+  400,
+)
 export const ParticipantPaused = createError(
   'PTL_PARTICIPANT_PAUSED',
   'Everybody who offers the requested model has paused: try again later, or name another model',

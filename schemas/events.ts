@@ -38,6 +38,11 @@ export const EVENTS = {
     queuedMs: Type.Number(),
     reason: Type.String({ description: 'Why this participant was chosen' }),
   }),
+  'llm:queued': Type.Object({
+    requestId: Type.String(),
+    model: Type.String({ description: 'What the client wrote' }),
+    position: Type.Integer({ description: 'How many wait in the room, this one included' }),
+  }),
   'llm:complete': Type.Object({
     participantId: Type.String(),
     model: Type.String({ description: 'What the client wrote' }),
@@ -47,14 +52,18 @@ export const EVENTS = {
     metrics: Metrics,
   }),
   'llm:error': Type.Object({
-    participantId: Type.String(),
+    participantId: Type.Optional(Type.String({ description: 'Absent where the request still waited for its turn' })),
     error: Type.String(),
     requestId: Type.String(),
     protocol: Type.String(),
-    stage: Type.String({ description: 'connect, answer or stream: how far the request had come' }),
+    stage: Type.String({ description: 'queue, connect, answer or stream: how far the request had come' }),
     retrying: Type.Boolean(),
   }),
-  'llm:cancelled': Type.Object({ participantId: Type.String(), requestId: Type.String(), durationMs: Type.Number() }),
+  'llm:cancelled': Type.Object({
+    participantId: Type.Optional(Type.String()),
+    requestId: Type.String(),
+    durationMs: Type.Number(),
+  }),
 } as const satisfies Record<string, TSchema>
 
 export type EventType = keyof typeof EVENTS

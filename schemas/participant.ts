@@ -111,7 +111,21 @@ export const MeasuredParticipant = Type.Composite([
 
 export type MeasuredParticipant = Static<typeof MeasuredParticipant>
 
-export const OneMeasuredParticipant = Type.Object({ participant: MeasuredParticipant })
+const PassedOver = Type.Object(
+  {
+    busy: Type.Optional(Type.Integer({ description: 'All its slots were taken' })),
+    outranked: Type.Optional(Type.Integer({ description: 'Somebody else was better: warm, less loaded, faster' })),
+    paused: Type.Optional(Type.Integer()),
+    offline: Type.Optional(Type.Integer()),
+    failing: Type.Optional(Type.Integer({ description: 'It had failed several times in a row' })),
+    unable: Type.Optional(Type.Integer({ description: 'It could not do what the request needed' })),
+  },
+  { description: 'Requests that it could have had, and did not get, by reason' },
+)
+
+export const OneMeasuredParticipant = Type.Object({
+  participant: Type.Composite([MeasuredParticipant, Type.Object({ passedOver: PassedOver })]),
+})
 
 export const OneParticipant = Type.Object({ participant: Participant })
 

@@ -79,8 +79,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   // With TLS it is another kind of server, with the same requests and replies.
   const secure = tls === undefined ? { http: limits } : { https: { ...limits, cert: tls.cert, key: tls.key } }
   const app = Fastify({ ...options, ...secure } as FastifyServerOptions)
-  app.server.setTimeout(config.stallTimeoutMs, cutStalled)
   app.server.on('request', cutInTurn)
+  limitStalls(app, config.stallTimeoutMs)
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler((error: FastifyError, request, reply) => replyWithError(error, request, reply))
   app.decorate('clock', clock)
@@ -223,8 +223,11 @@ const SWEEP_MS = 30_000
 
 /** No request overruns its limit by more than a quarter. Node exchanges the two where the one for headers is the longer one. */
 function limitsOf(requestTimeoutMs: number) {
+  const headersTimeout = Math.min(HEADERS_MS, requestTimeoutMs)
   return {
-    headersTimeout: Math.min(HEADERS_MS, requestTimeoutMs),
+    headersTimeout,
+    // Of TLS, before there is anything else to wait for.
+    handshakeTimeout: headersTimeout,
     connectionsCheckingInterval: Math.min(SWEEP_MS, Math.ceil(requestTimeoutMs / 4)),
   }
 }
@@ -235,9 +238,17 @@ function answerOn(socket: Socket): ServerResponse | null | undefined {
 }
 
 /**
- * Nothing has moved on the connection for a while. Who does not read the answer that is there, the last piece of one that
- * has ended included, is cut off, and so is who asks nothing more. Who waits for an answer may wait on.
+ * Node waits for ever for who asks and then does not read. Answers that are written bit by bit look after themselves; this is
+ * for what is handed over as a whole, the last piece of a stream included, and for files.
  */
+function limitStalls({ server }: FastifyInstance, stallMs: number): void {
+  server.on('request', (_request: IncomingMessage, answer: ServerResponse) => {
+    for (const event of ['prefinish', 'pipe']) answer.once(event, () => answer.socket?.setTimeout(stallMs))
+  })
+  server.on('timeout', cutStalled)
+}
+
+/** Nothing has moved on the connection for a while: who waits for an answer may wait on, anybody else is cut off. */
 function cutStalled(socket: Socket): void {
   if (socket.writableLength > 0 || answerOn(socket) === null) socket.destroy()
 }

@@ -259,6 +259,62 @@ export const SETTINGS = {
     100,
     24 * HOUR_MS,
   ),
+  firstTokenMs: integer(
+    {
+      env: 'POTLUCK_FIRST_TOKEN_MS',
+      description: "How long a stream's first token is waited for while somebody else who could serve is free, ms",
+    },
+    10_000,
+    10,
+    24 * HOUR_MS,
+  ),
+  maxAttempts: integer(
+    { env: 'POTLUCK_MAX_ATTEMPTS', description: 'How often a request is tried, at one participant or at several' },
+    3,
+    1,
+    100,
+  ),
+  queueLength: integer(
+    { env: 'POTLUCK_QUEUE_LENGTH', description: 'Requests that may wait in one room; more get 429' },
+    10_000,
+    0,
+    1_000_000,
+  ),
+  queueTimeoutMs: integer(
+    { env: 'POTLUCK_QUEUE_TIMEOUT_MS', description: 'How long a request may wait for its turn, ms' },
+    10 * MINUTE_MS,
+    10,
+    24 * HOUR_MS,
+  ),
+  defaultSlots: integer(
+    {
+      env: 'POTLUCK_DEFAULT_SLOTS',
+      description: 'Requests at once of a participant that does not say how many it takes (`slots` on join)',
+    },
+    1,
+    1,
+    10_000,
+  ),
+  learnIntervalMs: integer(
+    {
+      env: 'POTLUCK_LEARN_INTERVAL_MS',
+      description:
+        "How often the participants' servers are asked what they can do and how many requests they take, ms; 0: never",
+    },
+    30_000,
+    0,
+    HOUR_MS,
+  ),
+  streamKeepAliveMs: integer(
+    {
+      env: 'POTLUCK_STREAM_KEEPALIVE_MS',
+      description:
+        'Silence behind which a stream that waits gets a sign of life, ms; 0: never, for clients that choke on it',
+    },
+    20_000,
+    0,
+    HOUR_MS,
+  ),
   requestTimeoutMs: integer(
     { env: 'POTLUCK_REQUEST_TIMEOUT_MS', description: 'How long a client may take to send its whole request, ms' },
     5 * MINUTE_MS,

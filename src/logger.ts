@@ -1,6 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { destination, type Logger, pino } from 'pino'
-import pretty from 'pino-pretty'
 import type { Config } from './config.ts'
 
 /** Bytes of log held back before they are written; an idle hub flushes each second. */
@@ -14,8 +13,12 @@ export interface HubLogger {
 }
 
 /** One line of JSON an entry, written asynchronously; for a person at a terminal, colours and words. */
-export function createLogger({ logLevel }: Pick<Config, 'logLevel'>): HubLogger {
-  if (process.stdout.isTTY) return { logger: pino({ level: logLevel }, pretty({ ignore: 'pid,hostname' })), flush() {} }
+export async function createLogger({ logLevel }: Pick<Config, 'logLevel'>): Promise<HubLogger> {
+  if (process.stdout.isTTY) {
+    // A hub in the background does without what only a person reads.
+    const { default: pretty } = await import('pino-pretty')
+    return { logger: pino({ level: logLevel }, pretty({ ignore: 'pid,hostname' })), flush() {} }
+  }
   const sink = destination({ fd: 1, sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_MS })
   const logger: Logger = pino({ level: logLevel }, sink)
   return { logger, flush: () => sink.flushSync() }

@@ -42,8 +42,9 @@ function lineOf(request: FastifyRequest, reply: FastifyReply): object {
   }
 }
 
-function servedFields({ participantId: participant, protocol, model, stream, outcome }: Served): object {
-  const about = { participant, protocol, model, stream, outcome: outcome.kind }
+function servedFields(served: Served): object {
+  const { participantId: participant, protocol, model, stream, outcome, queuedMs, attempts } = served
+  const about = { participant, protocol, model, stream, outcome: outcome.kind, queuedMs, attempts }
   if (outcome.kind === 'complete')
     return { ...about, ttftMs: outcome.metrics.ttftMs, tokens: outcome.metrics.outputTokens }
   if (outcome.kind === 'cancelled') return about

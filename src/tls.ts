@@ -2,7 +2,6 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
-import { generate } from 'selfsigned'
 import { type Config, ConfigError } from './config.ts'
 
 export interface TlsFiles {
@@ -95,7 +94,7 @@ async function makeCertificate(): Promise<{ cert: string; key: string }> {
   const names = ['localhost', hostname()].map((value) => ({ type: 2 as const, value }))
   const altNames = [...names, { type: 7 as const, ip: '127.0.0.1' }]
   const extensions = [{ name: 'subjectAltName' as const, altNames }]
-  const made = await generate([{ name: 'commonName', value: 'Potluck hub' }], {
+  const made = await (await import('selfsigned')).generate([{ name: 'commonName', value: 'Potluck hub' }], {
     keyType: 'ec',
     algorithm: 'sha256',
     notAfterDate,

@@ -11,7 +11,7 @@ import { type Budgets, createBudgets } from './budgets.ts'
 import { credentialsOf } from './credentials.ts'
 import { bareHost, type HubAddresses, parseEndpoint, unmappedAddress } from './endpoints.ts'
 import { createGate, type Gate, type Identity, type Shown } from './gate.ts'
-import { createGuesses } from './guesses.ts'
+import { createGuesses, networkOf } from './guesses.ts'
 import type { Operation } from './operations.ts'
 import { createPasswords } from './passwords.ts'
 import { createRootRooms } from './root-rooms.ts'
@@ -68,6 +68,8 @@ export interface Access extends Pick<Gate, 'enterHub'> {
   shownBy(request: FastifyRequest): Shown
   /** Who the sender of this request claims to be. */
   claimOf(request: FastifyRequest): Claim
+  /** Whom requests of inference count for, and whose participants the sender's are. */
+  askerOf(request: FastifyRequest): { client: string; owner: { participantId?: string; address?: string } }
   /** The credential that came with the request. */
   tokenOf(request: FastifyRequest): string | undefined
   /**
@@ -157,6 +159,14 @@ export default fp<AccessOptions>(
           ...(address === undefined ? {} : { address }),
         }
       },
+      askerOf(request) {
+        const { key, participantId } = request.identity
+        if (participantId !== undefined) return { client: `participant ${participantId}`, owner: { participantId } }
+        const client = key === undefined ? `address ${networkOf(addressOf(request))}` : `key ${key.id}`
+        const address = provenAddress(request)
+        // Everybody on this machine has the same: it tells nobody from anybody.
+        return { client, owner: address === undefined || isLoopback(address) ? {} : { address } }
+      },
       requireSelf(request, record, hostMay) {
         const { credential } = credentialsOf(request.headers)
         if (credential !== undefined && sameHash(record.owner.tokenHash, hashToken(credential))) return
@@ -184,6 +194,10 @@ export default fp<AccessOptions>(
   },
   { name: 'access', dependencies: ['room-store'] },
 )
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.')
+}
 
 function isGiven(password: string | null | undefined): password is string {
   return password !== undefined && password !== null && password !== ''

@@ -20,10 +20,16 @@ export async function askJson(
   { origin, basePath }: AskedTarget,
   path: string,
   timeoutMs: number,
+  method: 'GET' | 'POST' = 'GET',
+  question?: object,
 ): Promise<JsonAnswer> {
   const signal = AbortSignal.timeout(timeoutMs)
-  const headers = { accept: 'application/json' }
-  const options = { origin, path: `${basePath}${path}`, method: 'GET', headers, signal } as const
+  const headers = {
+    accept: 'application/json',
+    ...(question === undefined ? {} : { 'content-type': 'application/json' }),
+  }
+  const asked = question === undefined ? {} : { body: JSON.stringify(question) }
+  const options = { origin, path: `${basePath}${path}`, method, headers, signal, ...asked } as const
   const { statusCode, body } = await dispatcher.request(options)
   const object = parse(await readAll(body))
   return object === undefined ? { statusCode } : { statusCode, body: object }

@@ -2,19 +2,26 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { MODEL_HEADER } from '../../schemas/headers.ts'
 import type { GenerationConfig } from '../../schemas/participant.ts'
 import type { ScannedObject } from './json-scan.ts'
+import { type Ability, type Needs, NO_NEEDS } from './knowledge.ts'
 import type { Endpoint, Protocol } from './protocols/protocol.ts'
 import { checkedName, type Reading, readBody } from './reading.ts'
-import { lookWithin, spliceBody } from './splice.ts'
+import { lookWithin, spliceBody, splicedPieces } from './splice.ts'
 import { peek, type Upload } from './upload.ts'
 
 /** What goes to a participant. */
 export interface Outgoing {
-  readonly body: Buffer | AsyncIterable<Buffer> | null
+  readonly body: Buffer | Iterable<Buffer> | AsyncIterable<Buffer> | null
   readonly headers: Readonly<Record<string, string>>
 }
 
 /** A request as far as choosing a participant needs it, and what it becomes once one is chosen. */
 export interface Asking extends Reading {
+  /** What the model reads, piece by piece; nothing where the hub does not look into it. */
+  readonly prompt: readonly Buffer[]
+  readonly cacheKey?: string
+  readonly needs: Needs
+  /** It can't be sent a second time. */
+  readonly isOnce: boolean
   /** Of text that was held: what an estimate of the input can be made from. */
   readonly textBytes: number
   outgoingFor(model: string, config: GenerationConfig): Outgoing
@@ -29,18 +36,21 @@ export interface AskingOptions {
   limitBytes: number
 }
 
-const NOTHING_SAID = { model: '*', stream: false } as const
+const NOTHING_SAID = { model: '*', stream: false, prompt: [], needs: NO_NEEDS } as const
+/** From here on a copy of a body costs more than what sending it in pieces does. */
+const LARGE_BYTES = 256 * 1024
+
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 /** @throws PTL_INVALID_JSON, PTL_INVALID_FIELD, PTL_BODY_TOO_LARGE */
 export async function readRequest({ protocol, endpoint, headers, body, limitBytes }: AskingOptions): Promise<Asking> {
   if (!Buffer.isBuffer(body)) return readUpload(body, headers, limitBytes)
   if (endpoint.body === 'none') {
-    return { ...NOTHING_SAID, textBytes: 0, outgoingFor: () => ({ body: null, headers: {} }) }
+    return { ...NOTHING_SAID, isOnce: false, textBytes: 0, outgoingFor: () => ({ body: null, headers: {} }) }
   }
   // What changes a participant's models is about names that only the participant can make sense of.
   if (endpoint.manages === true) {
-    return { ...NOTHING_SAID, textBytes: 0, outgoingFor: () => ({ body, headers: JSON_TYPE }) }
+    return { ...NOTHING_SAID, isOnce: true, textBytes: 0, outgoingFor: () => ({ body, headers: JSON_TYPE }) }
   }
   const { scanned, modelField, ...reading } = readBody(body, protocol)
   const { defaultsWithin } = protocol
@@ -48,14 +58,19 @@ export async function readRequest({ protocol, endpoint, headers, body, limitByte
   const told = within === undefined ? scanned : within.object
   return {
     ...reading,
+    needs: needsOf(protocol, scanned, body, reading.prompt),
+    isOnce: false,
     textBytes: body.length,
     outgoingFor(model, config) {
       // Where nothing is generated (a count of tokens), strict servers refuse fields about how.
       const defaults = protocol.defaultsFor(endpoint.isQuiet === true ? {} : config, (name) => hasField(told, name))
       const where = within === undefined ? {} : { within }
-      const spliced = spliceBody(body, scanned, { modelField, model, defaults, ...where })
+      const insertions = { modelField, model, defaults, ...where }
       // It was found to be a JSON object, whatever the client called it; servers refuse it under another name.
-      return { body: spliced, headers: JSON_TYPE }
+      if (body.length < LARGE_BYTES) return { body: spliceBody(body, scanned, insertions), headers: JSON_TYPE }
+      const pieces = splicedPieces(body, scanned, insertions)
+      const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+      return { body: pieces, headers: { ...JSON_TYPE, 'content-length': String(length) } }
     },
   }
 }
@@ -72,6 +87,9 @@ async function readUpload(upload: Upload, headers: IncomingHttpHeaders, limitByt
   return {
     model,
     stream: false,
+    prompt: [],
+    needs: NO_NEEDS,
+    isOnce: true,
     textBytes: 0,
     outgoingFor(name) {
       const { body, contentLength } = peeked.bodyWith(name)
@@ -87,3 +105,26 @@ function besideOf({ [MODEL_HEADER]: beside = '' }: IncomingHttpHeaders): string 
   const decoded = Buffer.from(text, 'latin1').toString('utf8')
   return decoded.includes('\uFFFD') ? text : decoded
 }
+
+/** English has some four bytes a token, and no text has many more: a prompt has at least so many tokens. */
+const BYTES_PER_TOKEN = 6
+
+/** How images are told in a message, whichever API it is of. */
+const IMAGE_MARKS = ['"image_url"', '"input_image"', '"image"', '"images"'].map((mark) => Buffer.from(mark))
+
+/** What a model must be able to do to serve it, as far as the request shows that. */
+function needsOf(protocol: Protocol, { values }: ScannedObject, body: Buffer, prompt: readonly Buffer[]): Needs {
+  const abilities: Ability[] = []
+  if (protocol.embeds === true) abilities.push('embed')
+  const hasImages = prompt.some((piece) => IMAGE_MARKS.some((mark) => piece.includes(mark)))
+  if (hasImages) abilities.push('images')
+  const tools = values.get('tools')
+  if (tools !== undefined && body[tools.start] === OPEN_LIST && tools.end - tools.start > EMPTY_LIST)
+    abilities.push('tools')
+  // An image is large as text, and small as tokens.
+  const bytes = hasImages ? 0 : prompt.reduce((sum, { length }) => sum + length, 0)
+  return { abilities, promptTokens: Math.floor(bytes / BYTES_PER_TOKEN) }
+}
+
+const OPEN_LIST = 0x5b
+const EMPTY_LIST = 3

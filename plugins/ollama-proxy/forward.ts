@@ -12,6 +12,8 @@ import { RefusedAnswer, reasonOf } from './upstream-errors.ts'
 export type Stage = 'connect' | 'answer' | 'stream'
 
 export type Outcome =
+  /** The participant answered with a status on which somebody else is asked; nothing has reached the client. */
+  | { kind: 'passed'; statusCode: number; reason: string; retryAfterMs?: number }
   | { kind: 'complete'; statusCode: number; metrics: Metrics }
   /** The participant itself refused the request, and the client was told in its words. */
   | { kind: 'refused'; statusCode: number; reason: string }
@@ -35,6 +37,8 @@ export interface ForwardOptions {
   firstByteMs: number
   /** Called once, in the moment of the end, before the client sees it. */
   onSettled: (outcome: Outcome) => void
+  /** Whether an answer of this status is thrown away, since another participant may give a better one. */
+  discards?: (statusCode: number, retryAfterMs: number | undefined) => boolean
   /** Called once, with the name of what the answer made, before the client reads it. */
   onMade?: (id: string) => void
   /** Who failed, for the error that ends a broken stream. */
@@ -78,6 +82,11 @@ export class Forward implements Dispatcher.DispatchHandler {
     options.response.once('close', this.#onClose)
   }
 
+  /** Whether something has come that the client got, or is about to. */
+  get isStarted(): boolean {
+    return this.#isStarted
+  }
+
   /** Of an answer that has begun, as far as it came. */
   get usage(): Usage | undefined {
     return this.#isStarted && this.#statusCode < 400 ? this.#options.meter.usage() : undefined
@@ -104,6 +113,15 @@ export class Forward implements Dispatcher.DispatchHandler {
     const refusal = isInterim(statusCode) ? this.#seeInterim() : refusalOf(statusCode, headers)
     if (refusal !== undefined) controller.abort(new RefusedAnswer(refusal))
     if (refusal !== undefined || isInterim(statusCode)) return
+    const retryAfterMs = statusCode < 400 ? undefined : retryAfterOf(headers)
+    if (this.#options.discards?.(statusCode, retryAfterMs) === true) {
+      this.#discard(controller, statusCode, retryAfterMs)
+      return
+    }
+    if (this.#options.response.headersSent && !this.#fitsBehindKeepAlive(statusCode, headers)) {
+      controller.abort(new RefusedAnswer(`It answered ${statusCode}`))
+      return
+    }
     this.#statusCode = statusCode
     this.#statusMessage = statusMessage
     this.#headers = headers
@@ -119,7 +137,19 @@ export class Forward implements Dispatcher.DispatchHandler {
     return now() - this.#firstInterimAt > firstByteMs ? 'No answer in time' : undefined
   }
 
+  /** Behind signs of life only a stream can follow. */
+  #fitsBehindKeepAlive(statusCode: number, headers: IncomingHttpHeaders): boolean {
+    return statusCode === 200 && mediaTypeOf(headers) === this.#options.protocol.streamType
+  }
+
+  #discard(controller: Dispatcher.DispatchController, statusCode: number, retryAfterMs: number | undefined): void {
+    const told = retryAfterMs === undefined ? {} : { retryAfterMs }
+    this.#finish({ kind: 'passed', statusCode, reason: `It answered ${statusCode}`, ...told })
+    controller.abort(new Error('Somebody else is asked'))
+  }
+
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#isSettled) return
     const { meter, now, response } = this.#options
     meter.see(chunk, now())
     if (!this.#isMadeKnown) this.#noteMade(meter.bytes >= HEAD_BYTES)
@@ -150,6 +180,7 @@ export class Forward implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    if (this.#isSettled) return
     if (!this.#isStarted) this.#start()
     this.#end()
   }
@@ -183,6 +214,8 @@ export class Forward implements Dispatcher.DispatchHandler {
     const { response, replyHeaders, onTakeOver } = this.#options
     this.#isStarted = true
     onTakeOver()
+    // It was kept alive: its headers have gone out already.
+    if (response.headersSent) return
     const headers = { ...clientHeaders(this.#headers), ...replyHeaders, ...this.#figures() }
     // A stream that breaks off gets an error frame behind it, which must not look like the rest of what was announced.
     // RFC 9110 §8.6: what has no content has no length.
@@ -290,4 +323,14 @@ function refusalOf(statusCode: number, headers: IncomingHttpHeaders): string | u
 /** A reason phrase is free text of the other side; Node refuses to send what RFC 9112 §4 does not allow. */
 function printable(text: string): string {
   return text.slice(0, MAX_REASON_PHRASE).replace(/[^\t\x20-\x7e]/g, '?')
+}
+
+/** RFC 9110 §10.2.3, in seconds or as a date; some servers say it in ms. */
+function retryAfterOf(headers: IncomingHttpHeaders): number | undefined {
+  const ms = Number(headers['retry-after-ms'])
+  if (ms > 0) return ms
+  const value = single(headers['retry-after'] ?? '')
+  if (/^\d{1,6}$/.test(value)) return Number(value) * 1000
+  const date = Date.parse(value)
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
 }

@@ -47,25 +47,49 @@ export interface OllamaProxyOptions {
   probeTimeoutMs: number
   /** Bytes. @default 33554432 */
   inferenceBodyLimit: number
+  /** How long a stream's first token is waited for while somebody else is free. @default 10000 */
+  firstTokenMs: number
+  /** @default 3 */
+  maxAttempts: number
+  /** 0: never. @default 20000 */
+  streamKeepAliveMs: number
+  /** Requests that wait in one room. @default 10000 */
+  queueLength: number
+  /** @default 600000 */
+  queueTimeoutMs: number
+  /** Of participants that don't say. @default 1 */
+  defaultSlots: number
+  /** @default 30000 */
+  learnIntervalMs: number
   /** How long requests in flight may go on when the hub shuts down. @default 30000 */
   graceMs: number
 }
 
 export default fp<OllamaProxyOptions>(
-  async (app, { clock, resolver, connectTimeoutMs, probeTimeoutMs, inferenceBodyLimit, graceMs, ...timeouts }) => {
+  async (app, options) => {
+    const { clock, resolver, connectTimeoutMs, probeTimeoutMs, inferenceBodyLimit, graceMs, defaultSlots } = options
     const { policy } = app.access
     const { dispatcherFor, destroy } = createDispatchers({
       allows: (address, reach) => policy.allows(address, reach),
       connectTimeoutMs,
       ...(resolver === undefined ? {} : { resolver }),
     })
-    const { firstByteTimeoutMs: firstByteMs, idleTimeoutMs: idleMs, stallTimeoutMs: stallMs } = timeouts
     const proxy = createProxy({
       rooms: app.roomStore,
       events: app.eventBus,
       dispatcherFor,
       clock,
-      timeouts: { firstByteMs, idleMs, stallMs },
+      limits: {
+        firstByteMs: options.firstByteTimeoutMs,
+        idleMs: options.idleTimeoutMs,
+        stallMs: options.stallTimeoutMs,
+        firstTokenMs: options.firstTokenMs,
+        maxAttempts: options.maxAttempts,
+        streamKeepAliveMs: options.streamKeepAliveMs,
+      },
+      queue: { length: options.queueLength, waitMs: options.queueTimeoutMs },
+      defaultSlots,
+      learnIntervalMs: options.learnIntervalMs,
       bodyLimit: inferenceBodyLimit,
       graceMs,
       hubId: `potluck-${nanoid(12)}`,
@@ -97,7 +121,7 @@ export default fp<OllamaProxyOptions>(
 const NO_USAGE = { inputTokens: 0, outputTokens: 0 }
 
 function observationOf({ protocol, stream, durationMs, outcome, usage }: Served) {
-  const about = { protocol, stream, durationMs, outcome: outcome.kind }
+  const about = { protocol, stream, durationMs, outcome: outcome.kind === 'passed' ? 'failed' : outcome.kind } as const
   if (outcome.kind !== 'complete') return { ...about, ...(usage() ?? NO_USAGE), estimated: true }
   const { ttftMs, inputTokens, outputTokens, estimated } = outcome.metrics
   return { ...about, ttftMs, inputTokens, outputTokens, estimated }

@@ -1,38 +1,54 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../../schemas/clock.ts'
-import { HubClosing, LoopDetected, ProxyFailed, RoomClosed } from '../../schemas/errors.ts'
-import { POTLUCK_HEADERS } from '../../schemas/headers.ts'
+import { HubClosing, LoopDetected, RoomClosed } from '../../schemas/errors.ts'
 import type { Performance } from '../../schemas/participant.ts'
 import type { EventBus } from '../event-bus/bus.ts'
-import type { ParticipantRecord, RoomRecord, RoomStore } from '../room-store/store.ts'
+import type { WatchedRoomStore } from '../room-store/announce.ts'
+import type { ParticipantRecord, RoomRecord } from '../room-store/store.ts'
 import { type Asking, readRequest } from './asking.ts'
-import { type Choice, createBalancer } from './balancer.ts'
-import { Forward, type Outcome } from './forward.ts'
-import { upstreamHeaders } from './headers.ts'
+import { createBusiness } from './business.ts'
+import { createAffinity, type Prefix } from './choosing/affinity.ts'
+import { createBreakers } from './choosing/breaker.ts'
+import { createHiddenQueues } from './choosing/hidden-queue.ts'
+import { createScheduler, type PassedOver } from './choosing/scheduler.ts'
+import { createDirectory } from './directory.ts'
+import { Errand } from './errand.ts'
+import type { Outcome } from './forward.ts'
+import { createLearner } from './learner.ts'
 import { createMakers } from './makers.ts'
-import { Meter } from './meter.ts'
 import { createPerformances } from './performance.ts'
 import type { Endpoint, Protocol, Usage } from './protocols/protocol.ts'
-import { findCandidates, findManager, makerOf } from './routing.ts'
+import type { QueueLimits } from './queueing.ts'
 import { type Upload, UploadBroken } from './upload.ts'
 
-export interface ProxyTimeouts {
+export interface ProxyLimits {
   /** From the last byte of the request to the headers of the answer; loading a large model takes minutes. */
   firstByteMs: number
   /** Between two pieces of an answer. */
   idleMs: number
   /** How long a client may read nothing of an answer that is there. */
   stallMs: number
+  /** How long a stream's first token is waited for while somebody else is free. */
+  firstTokenMs: number
+  /** Participants that are asked for one request, at most. */
+  maxAttempts: number
+  /** Silence behind which a stream that waits gets a sign of life; 0: never. */
+  streamKeepAliveMs: number
 }
 
 export interface ProxyOptions {
-  rooms: Pick<RoomStore, 'listParticipants'>
+  rooms: Pick<WatchedRoomStore, 'listParticipants' | 'watch' | 'setBusy'>
   events: Pick<EventBus, 'publishToRoom'>
   /** How to reach a participant: an endpoint or a tunnel, the proxy does not know which. */
   dispatcherFor(record: ParticipantRecord): Dispatcher
   clock: Clock
-  timeouts: ProxyTimeouts
+  limits: ProxyLimits
+  queue: QueueLimits
+  /** Requests at once of a participant that does not say how many it takes. */
+  defaultSlots: number
+  /** How old what is known of the participants' servers may be; 0: they are never asked. */
+  learnIntervalMs: number
   /** Bodies that are passed on as they come may have so many bytes; those that are held were bounded before. */
   bodyLimit: number
   /** How long requests may go on when their room is closed or the hub shuts down. */
@@ -45,6 +61,10 @@ export interface ProxyOptions {
 
 export interface ForwardRequest {
   room: RoomRecord
+  /** Who shares with others: a personal key, a participant, an address. */
+  client: string
+  /** Participants of whoever asks, by their ids; or the address that speaks for them. */
+  owner: { participantId?: string; address?: string }
   protocol: Protocol
   endpoint: Endpoint
   /** What the path names, where it names something: a response. */
@@ -58,6 +78,8 @@ export interface ForwardRequest {
   /** Headers that every answer of the hub carries (CORS). */
   replyHeaders: OutgoingHttpHeaders
   onTakeOver(): void
+  /** Called before `forward` throws: headers for the hub's own answer. */
+  onRefused(headers: OutgoingHttpHeaders): void
   /** Called once for a request that reached a participant, before `forward` resolves or throws. */
   onServed(served: Served): void
 }
@@ -65,176 +87,150 @@ export interface ForwardRequest {
 /** What became of a request, for the log: no word of its content. */
 export interface Served {
   participantId: string
+  /** Of the participant, unique among all rooms. */
+  key: string
   protocol: string
   /** What the client wrote. */
   model: string
   stream: boolean
+  /** How long it waited for a slot. */
+  queuedMs: number
+  attempts: number
   durationMs: number
   outcome: Outcome
   /** What was read and written, also of an answer that broke off or that nobody waited for. */
   usage(): Usage | undefined
 }
 
-interface InFlight {
-  readonly roomId: string
-  isRoomClosed: boolean
-}
-
 export type InferenceProxy = ReturnType<typeof createProxy>
 
 /** Brings inference requests to a participant and the answer back, byte for byte. */
 export function createProxy(options: ProxyOptions) {
-  const { rooms, events, dispatcherFor, clock, timeouts, bodyLimit, graceMs, hubId, observe } = options
-  const balancer = createBalancer()
+  const {
+    rooms,
+    events,
+    dispatcherFor,
+    clock,
+    limits,
+    queue,
+    defaultSlots,
+    learnIntervalMs,
+    bodyLimit,
+    graceMs,
+    hubId,
+    observe,
+  } = options
+  const now = () => clock.elapsed()
   const makers = createMakers()
   const performances = createPerformances()
-  const inFlight = new Map<Forward, InFlight>()
-  const via = `1.1 ${hubId}`
+  const affinity = createAffinity()
+  const business = createBusiness({ tell: (key, isBusy) => tellBusy(key, isBusy) })
+  const scheduler = createScheduler({ now, affinity, speedOf: performances.speedOf, onBusy: business.note })
+  const breakers = createBreakers({ now, onChange: (key) => directory.settle(key) })
+  const hiddenQueues = createHiddenQueues({ onFound: (key) => directory.settle(key) })
+  const learner = createLearner({
+    dispatcherFor,
+    clock,
+    intervalMs: learnIntervalMs,
+    onChange: (record) => directory.relearn(record),
+  })
+  const directory = createDirectory({
+    rooms,
+    scheduler,
+    slotsOf: (record) => {
+      const told = record.participant.slots ?? learner.of(record).slots ?? defaultSlots
+      return Math.min(told, hiddenQueues.slotsOf(record.key))
+    },
+    knowledgeOf: learner.of,
+    onSeen: learner.look,
+    isFailing: breakers.isOpen,
+    tryAgain: breakers.closeEarly,
+    onGone(key) {
+      breakers.forget(key)
+      business.forget(key)
+      hiddenQueues.forget(key)
+    },
+  })
+  const underWay = new Map<Errand, Promise<void>>()
+  const tools = {
+    events,
+    dispatcherFor,
+    clock,
+    limits,
+    queue,
+    scheduler,
+    directory,
+    breakers,
+    makers,
+    performances,
+    hiddenQueues,
+  }
+  const shared = { ...tools, via: `1.1 ${hubId}`, onServed }
+  const timer = setInterval(directory.lookAgain, Math.max(1000, learnIntervalMs)).unref()
+  // Whoever has joined is asked at once, so that the first request finds something known.
+  rooms.watch((roomId, isClosed) => {
+    if (!isClosed && learnIntervalMs > 0) void rooms.listParticipants(roomId).then(learner.look)
+  })
   let isClosing = false
 
-  function announceStart(request: ForwardRequest, asking: Asking, { candidate, reason }: Choice): void {
-    if (request.endpoint.isQuiet === true) return
-    events.publishToRoom(request.room.room.id, 'llm:request', {
-      participantId: candidate.record.participant.id,
-      model: asking.model,
-      servedModel: candidate.model,
-      requestId: request.requestId,
-      protocol: request.protocol.name,
-      stream: asking.stream,
-      attempt: 1,
-      queuedMs: 0,
-      reason,
-    })
-  }
-
-  function announceEnd(request: ForwardRequest, asking: Asking, { candidate }: Choice, outcome: Outcome): void {
-    if (request.endpoint.isQuiet === true) return
-    const { requestId, protocol } = request
-    const roomId = request.room.room.id
-    const participantId = candidate.record.participant.id
-    const about = { participantId, requestId, protocol: protocol.name }
-    if (outcome.kind === 'complete') {
-      const models = { model: asking.model, servedModel: candidate.model }
-      events.publishToRoom(roomId, 'llm:complete', { ...about, ...models, metrics: outcome.metrics })
-    } else if (outcome.kind === 'cancelled') {
-      const { durationMs } = outcome
-      events.publishToRoom(roomId, 'llm:cancelled', { participantId, requestId, durationMs })
-    } else {
-      const stage = outcome.kind === 'failed' ? outcome.stage : 'answer'
-      events.publishToRoom(roomId, 'llm:error', { ...about, error: outcome.reason, stage, retrying: false })
+  function onServed({ request }: Errand, served: Served): void {
+    const { endpoint, protocol } = request
+    if (endpoint.isQuiet !== true) {
+      const { outcome } = served
+      if (outcome.kind === 'complete' && protocol.generates !== false) performances.note(served.key, outcome.metrics)
+      observe?.(served)
     }
+    request.onServed(served)
   }
 
-  function measure({ protocol, endpoint }: ForwardRequest, { candidate }: Choice, served: Served): void {
-    if (endpoint.isQuiet === true) return
-    const { outcome } = served
-    if (outcome.kind === 'complete' && protocol.generates !== false)
-      performances.note(candidate.record.key, outcome.metrics)
-    observe?.(served)
+  /** Where there is but one it is no matter what is warm there. */
+  function prefixOf({ prompt, cacheKey }: Asking, participants: number): { prefix?: Prefix } {
+    return participants < 2 || prompt.length === 0 ? {} : { prefix: affinity.prefixOf(prompt, cacheKey) }
   }
 
-  async function endAfterGrace(forwards: readonly Forward[], reason: Error): Promise<void> {
+  function tellBusy(key: string, isBusy: boolean): void {
+    const border = key.indexOf('/')
+    void rooms.setBusy(key.slice(0, border), key.slice(border + 1), isBusy)
+  }
+
+  async function endAfterGrace(errands: readonly Errand[], reason: Error): Promise<void> {
     const timer = setTimeout(() => {
-      for (const forward of forwards) forward.abort(reason)
+      for (const errand of errands) errand.abort(reason)
     }, graceMs)
-    await Promise.all(forwards.map((forward) => forward.outcome))
+    await Promise.allSettled(errands.map((errand) => underWay.get(errand)))
     clearTimeout(timer)
-  }
-
-  function choose(request: ForwardRequest, asking: Asking, records: readonly ParticipantRecord[]): Choice {
-    const { room, endpoint, headers, targetId } = request
-    const madeBy = targetId ?? asking.continues
-    const maker = madeBy === undefined ? undefined : makers.find(room.room.id, madeBy)
-    if (endpoint.goesToMaker === true) return balancer.choose([makerOf(maker, madeBy, records)])
-    if (endpoint.manages === true) {
-      const named = headers[POTLUCK_HEADERS.participant]
-      return balancer.choose([findManager(typeof named === 'string' ? named : undefined, records)])
-    }
-    const able = maker === undefined ? records : [makerOf(maker, madeBy, records).record]
-    const [[first, ...others]] = findCandidates(asking.model, able, room.aliases)
-    return balancer.choose([first as NonNullable<typeof first>, ...others])
-  }
-
-  function dispatch(
-    request: ForwardRequest,
-    asking: Asking,
-    choice: Choice,
-    startedAt: number,
-    onSettled: (outcome: Outcome) => void,
-  ): Forward {
-    const { protocol, endpoint, room } = request
-    const { record, model } = choice.candidate
-    const forward = new Forward({
-      response: request.response,
-      protocol,
-      meter: new Meter({ protocol, startedAt, requestBytes: asking.textBytes }),
-      now: () => clock.elapsed(),
-      startedAt,
-      replyHeaders: { ...request.replyHeaders, ...ownHeaders(request, choice) },
-      onTakeOver: request.onTakeOver,
-      stallMs: timeouts.stallMs,
-      firstByteMs: timeouts.firstByteMs,
-      onSettled,
-      who: nameOf(record),
-      ...(protocol.readId === undefined ? {} : { onMade: (id: string) => makers.note(room.room.id, id, record.key) }),
-    })
-    const outgoing = asking.outgoingFor(model, { ...room.defaults, ...record.participant.config })
-    const headers = { ...upstreamHeaders(request.headers, via), ...outgoing.headers }
-    const path = `${record.target.basePath}${pathOf(request)}`
-    const limits = { headersTimeout: timeouts.firstByteMs, bodyTimeout: timeouts.idleMs }
-    const { method } = endpoint
-    dispatcherFor(record).dispatch(
-      // undici takes what can be iterated, its types name streams alone.
-      { origin: record.target.origin, path, method, headers, body: outgoing.body as Buffer | null, ...limits },
-      forward,
-    )
-    return forward
   }
 
   return {
     /**
-     * Chooses a participant and forwards the request; resolves when it has ended.
+     * Chooses a participant and forwards the request, to others where that fails; resolves when it has ended.
      * @throws an error of the catalogue while nothing has been sent to the client: unusable request, nobody to serve it
-     * (`PTL_NO_PARTICIPANT`, `PTL_PARTICIPANT_OFFLINE`), or a participant that failed (`PTL_PROXY_FAILED`)
+     * (`PTL_NO_PARTICIPANT`, `PTL_PARTICIPANT_OFFLINE`), too many who wait (`PTL_QUEUE_FULL`), or participants that failed
+     * (`PTL_PROXY_FAILED`)
      */
     async forward(request: ForwardRequest): Promise<void> {
       const startedAt = clock.elapsed()
-      const { room, protocol, endpoint, headers, body, response } = request
+      const { protocol, endpoint, headers, body, response, client, owner } = request
       if (hasPassed(headers.via, hubId)) throw new LoopDetected()
       const asking = await readRequest({ protocol, endpoint, headers, body, limitBytes: bodyLimit }).catch(unlessGone)
       if (asking === undefined) return
-      const records = await rooms.listParticipants(room.room.id)
+      const room = await directory.open(request.room, asking.needs)
       if (isClosing) throw new HubClosing()
       if (response.destroyed) return
-      const choice = choose(request, asking, records)
-      announceStart(request, asking, choice)
-      const { record } = choice.candidate
-      const entry = { roomId: room.room.id, isRoomClosed: false }
-      const forward: Forward = dispatch(request, asking, choice, startedAt, (outcome) => {
-        choice.release()
-        // Of a closed room nobody is left to tell, and the bus has forgotten it.
-        if (!entry.isRoomClosed) announceEnd(request, asking, choice, outcome)
-        const served: Served = {
-          participantId: record.participant.id,
-          protocol: protocol.name,
-          model: asking.model,
-          stream: asking.stream,
-          durationMs: clock.elapsed() - startedAt,
-          outcome,
-          usage: () => forward.usage,
-        }
-        measure(request, choice, served)
-        request.onServed(served)
-      })
-      inFlight.set(forward, entry)
-      const outcome = await forward.outcome
-      inFlight.delete(forward)
-      if (outcome.kind === 'failed' && outcome.stage !== 'stream') throw failure(record, outcome)
+      const errand = new Errand(request, asking, startedAt, shared)
+      const asker = { client, owns: room.ownedBy(owner), ...prefixOf(asking, room.records.length) }
+      const running = errand.run(room, asker)
+      underWay.set(errand, running)
+      try {
+        await running
+      } finally {
+        underWay.delete(errand)
+      }
     },
 
     /** Requests that have not ended yet. */
     get inFlight(): number {
-      return inFlight.size
+      return underWay.size
     },
 
     /** How fast a participant has been lately; undefined where it has served nothing yet. */
@@ -242,19 +238,32 @@ export function createProxy(options: ProxyOptions) {
       return performances.of(key)
     },
 
+    /** The requests that a participant was passed over for, by reason. */
+    passedOverOf({ key }: ParticipantRecord): Partial<Record<PassedOver, number>> {
+      return scheduler.passedOver(key)
+    },
+
+    /** All its slots are taken. */
+    isBusy({ key }: ParticipantRecord): boolean {
+      return scheduler.isBusy(key)
+    },
+
     /** The room is closed: what runs may finish, and after the grace period ends with an error that says so. */
     endRoom(roomId: string): void {
       makers.forgetRoom(roomId)
-      const ofRoom = [...inFlight].filter(([, entry]) => entry.roomId === roomId)
-      for (const [, entry] of ofRoom) entry.isRoomClosed = true
-      const forwards = ofRoom.map(([forward]) => forward)
-      void endAfterGrace(forwards, new RoomClosed())
+      const errands = [...underWay.keys()].filter(({ request }) => request.room.room.id === roomId)
+      for (const errand of errands) errand.isRoomClosed = true
+      void endAfterGrace(errands, new RoomClosed())
     },
 
     /** Takes nothing new, lets what runs finish, and after the grace period ends what is left with an error that says so. */
     async drain(): Promise<void> {
       isClosing = true
-      await endAfterGrace([...inFlight.keys()], new HubClosing())
+      await endAfterGrace([...underWay.keys()], new HubClosing())
+      clearInterval(timer)
+      learner.close()
+      directory.close()
+      business.close()
     },
   }
 }
@@ -268,40 +277,4 @@ function unlessGone(error: unknown): undefined {
 /** RFC 9110 §7.6.3: each proxy names itself there, so a request that names this hub has been here. */
 function hasPassed(via: string | undefined, hubId: string): boolean {
   return via?.includes(hubId) ?? false
-}
-
-function pathOf({ endpoint, targetId, search }: ForwardRequest): string {
-  const path = targetId === undefined ? endpoint.path : endpoint.path.replace(':id', encodeURIComponent(targetId))
-  return `${path}${search}`
-}
-
-function nameOf({ participant }: ParticipantRecord): string {
-  return participant.nickname === participant.id ? participant.id : `${participant.nickname} (${participant.id})`
-}
-
-/** Some errors are the hub's own; any other is the participant's. */
-function failure(record: ParticipantRecord, { reason, error }: { reason: string; error: Error }): Error {
-  if ((error as { code?: string }).code?.startsWith('PTL_') === true && 'statusCode' in error) return error
-  return new ProxyFailed(`${nameOf(record)}: ${reason}`, { cause: error })
-}
-
-function ownHeaders(request: ForwardRequest, { candidate, reason }: Choice): OutgoingHttpHeaders {
-  return {
-    [POTLUCK_HEADERS.participant]: candidate.record.participant.id,
-    [POTLUCK_HEADERS.model]: printable(candidate.model),
-    [POTLUCK_HEADERS.reason]: reason,
-    [POTLUCK_HEADERS.queueMs]: '0',
-    [POTLUCK_HEADERS.attempts]: '1',
-    [POTLUCK_HEADERS.requestId]: request.requestId,
-    // An answer is a stranger's: a browser must neither guess its type nor run it as a page of the hub.
-    'content-security-policy': 'sandbox',
-    'x-content-type-options': 'nosniff',
-    // Buffering proxies (nginx) would hold back a stream.
-    'x-accel-buffering': 'no',
-  }
-}
-
-/** A model's name may have any letters; in a header those beyond ASCII are escaped (RFC 3986 §2.1). */
-function printable(name: string): string {
-  return name.replace(/[^\x20-\x7e]+/g, (letters) => encodeURIComponent(letters.toWellFormed()))
 }

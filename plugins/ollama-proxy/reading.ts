@@ -17,11 +17,15 @@ export interface BodyReading extends Reading {
   readonly scanned: ScannedObject
   /** The field that holds the model's name, or would. */
   readonly modelField: string
+  /** What the model reads, piece by piece. */
+  readonly prompt: readonly Buffer[]
+  /** A name that the client gave to requests whose prompts begin alike (OpenAI). */
+  readonly cacheKey?: string
 }
 
 /** @throws PTL_INVALID_JSON, PTL_INVALID_FIELD */
 export function readBody(body: Buffer, protocol: Protocol): BodyReading {
-  const { modelFields, streamsBySilence = false, continuesBy } = protocol
+  const { modelFields, streamsBySilence = false, continuesBy, promptFields = [] } = protocol
   const scanned = scanObject(body)
   for (const field of modelFields) {
     if (scanned.duplicates.has(field)) throw new InvalidField(`${field} must be there only once`)
@@ -30,9 +34,15 @@ export function readBody(body: Buffer, protocol: Protocol): BodyReading {
   const modelField = modelFields.find((field) => isTold(body, scanned, field)) ?? (modelFields[0] as string)
   const stream = textOf(body, scanned, 'stream')
   const continues = continuesBy === undefined ? undefined : stringAt(body, scanned, continuesBy)
+  const cacheKey = stringAt(body, scanned, 'prompt_cache_key')
   return {
     scanned,
     modelField,
+    prompt: promptFields.flatMap((field) => {
+      const span = scanned.values.get(field)
+      return span === undefined ? [] : [body.subarray(span.start, span.end)]
+    }),
+    ...(cacheKey === undefined ? {} : { cacheKey }),
     model: nameAt(body, scanned, modelField),
     stream: stream === 'true' || (streamsBySilence && stream !== 'false'),
     ...(continues === undefined ? {} : { continues }),

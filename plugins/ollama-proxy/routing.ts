@@ -20,9 +20,23 @@ export interface Candidate {
 }
 
 /**
- * Who could answer a request for `model`: `*`, `any` or nothing → anybody; `model:<name>` → who offers that model;
- * otherwise a model's exact name, then an alias, then with Ollama's implied `:latest`, then a participant's id.
- * @returns groups in order of preference, none of them empty: one, or of an alias one for each of its models
+ * Who could answer a request for `model`, here or away: `*`, `any` or nothing → anybody; `model:<name>` → who offers that
+ * model; otherwise a model's exact name, then an alias, then with Ollama's implied `:latest`, then a participant's id.
+ * @returns groups in order of preference: one, or of an alias one for each name that it leads to
+ */
+export function findMatches(model: string, records: readonly ParticipantRecord[], aliases: Aliases): Candidate[][] {
+  if (meansAny(model)) return [records.map(withFirstModel)]
+  if (model.startsWith(MODEL_PREFIX)) return [offering(model.slice(MODEL_PREFIX.length), records)]
+  if (aliases.has(model)) return alongAlias(model, records, aliases)
+  const byModel = offering(model, records)
+  return byModel.length > 0
+    ? [byModel]
+    : [records.filter(({ participant }) => participant.id === model).map(withFirstModel)]
+}
+
+/**
+ * Of these, who can be asked now.
+ * @returns groups as `findMatches` has them, none of them empty
  * @throws PTL_NO_PARTICIPANT, or PTL_PARTICIPANT_OFFLINE where all who could are away, or
  * PTL_PARTICIPANT_PAUSED where those who are not have paused
  */
@@ -31,7 +45,7 @@ export function findCandidates(
   records: readonly ParticipantRecord[],
   aliases: Aliases,
 ): [Candidate[], ...Candidate[][]] {
-  const groups = matches(model, records, aliases)
+  const groups = findMatches(model, records, aliases)
   const able = groups.map((group) => group.filter(isAble)).filter(({ length }) => length > 0)
   const [first, ...others] = able
   if (first === undefined) throw refusalOf(model, groups.flat(), aliases)
@@ -47,16 +61,6 @@ function refusalOf(model: string, matching: readonly Candidate[], aliases: Alias
 
 function isAble({ record }: Candidate): boolean {
   return isPresent(record) && record.participant.paused !== true
-}
-
-function matches(model: string, records: readonly ParticipantRecord[], aliases: Aliases): Candidate[][] {
-  if (meansAny(model)) return [records.map(withFirstModel)]
-  if (model.startsWith(MODEL_PREFIX)) return [offering(model.slice(MODEL_PREFIX.length), records)]
-  if (aliases.has(model)) return alongAlias(model, records, aliases)
-  const byModel = offering(model, records)
-  return byModel.length > 0
-    ? [byModel]
-    : [records.filter(({ participant }) => participant.id === model).map(withFirstModel)]
 }
 
 function withFirstModel(record: ParticipantRecord): Candidate {

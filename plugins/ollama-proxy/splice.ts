@@ -45,6 +45,12 @@ interface Edit {
  * @returns the very same buffer where there is nothing to change
  */
 export function spliceBody(bytes: Buffer, scanned: ScannedObject, insertions: Insertions): Buffer {
+  const pieces = splicedPieces(bytes, scanned, insertions)
+  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
+}
+
+/** The same in pieces, most of them views of the client's bytes: what is large need not be copied. */
+export function splicedPieces(bytes: Buffer, scanned: ScannedObject, insertions: Insertions): Buffer[] {
   const { modelField = 'model', model, defaults, within } = insertions
   const added: [string, unknown][] = scanned.values.has(modelField) ? [] : [[modelField, model]]
   const edits: Edit[] = []
@@ -54,7 +60,7 @@ export function spliceBody(bytes: Buffer, scanned: ScannedObject, insertions: In
   if (front !== undefined) edits.unshift(front)
   const name = replacement(bytes, scanned, modelField, model)
   if (name !== undefined) edits.push(name)
-  return edits.length === 0 ? bytes : edited(bytes, edits)
+  return edits.length === 0 ? [bytes] : edited(bytes, edits)
 }
 
 function missingOf({ values }: ScannedObject, fields: ReadonlyMap<string, unknown>): [string, unknown][] {
@@ -98,12 +104,12 @@ function replacement(bytes: Buffer, { values }: ScannedObject, field: string, mo
     : { ...span, text }
 }
 
-function edited(bytes: Buffer, edits: readonly Edit[]): Buffer {
+function edited(bytes: Buffer, edits: readonly Edit[]): Buffer[] {
   const pieces: Buffer[] = []
   let at = 0
   for (const { start, end, text } of edits.toSorted((one, other) => one.start - other.start)) {
     pieces.push(bytes.subarray(at, start), Buffer.from(text))
     at = end
   }
-  return Buffer.concat([...pieces, bytes.subarray(at)])
+  return [...pieces, bytes.subarray(at)]
 }

@@ -3,13 +3,23 @@ import { createCoalescer } from './coalesce.ts'
 import { keyOf } from './records.ts'
 import type { ParticipantRecord, RoomRecord, RoomStore } from './store.ts'
 
+/** @param isClosed the room is gone; else who is in it, what they offer, or whether they take requests has changed */
+export type RoomListener = (roomId: string, isClosed: boolean) => void
+
+export interface WatchedRoomStore extends RoomStore {
+  /** Calls back behind each write that matters for choosing among participants. @returns stops it */
+  watch(listener: RoomListener): () => void
+}
+
 type Publisher = Pick<EventBus, 'publishToHub' | 'publishToRoom' | 'endRoom'>
 
 /**
  * A store whose writes announce themselves: the one place where rooms and participants become events, whoever wrote
  * (a route, the health monitor, a tunnel). What was written is announced once, by the hub that wrote it.
  */
-export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
+export function announceWrites(store: RoomStore, events: Publisher): WatchedRoomStore {
+  const listeners = new Set<RoomListener>()
+
   const roomChanges = createCoalescer((roomId) => void tellRoom(roomId))
   /** Whom a change of a participant is about, by the key that coalesces it. */
   const changed = new Map<string, { roomId: string; id: string }>()
@@ -29,9 +39,18 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
     if (record !== undefined) events.publishToRoom(roomId, 'participant:updated', record.participant)
   }
 
-  function tellChange({ key, roomId, participant }: ParticipantRecord): void {
+  function tellListeners(roomId: string, isClosed = false): void {
+    for (const listener of listeners) listener(roomId, isClosed)
+  }
+
+  function noteChange({ key, roomId, participant }: ParticipantRecord): void {
     changed.set(key, { roomId, id: participant.id })
     participantChanges.touch(key)
+  }
+
+  function tellChange(record: ParticipantRecord): void {
+    noteChange(record)
+    tellListeners(record.roomId)
   }
 
   function forgetChange(key: string): void {
@@ -46,9 +65,11 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
       ...(reason === undefined ? {} : { reason }),
     })
     roomChanges.touch(roomId)
+    tellListeners(roomId)
   }
 
   function tellOffline({ roomId, participant }: ParticipantRecord): void {
+    tellListeners(roomId)
     const { id: participantId, offlineReason: reason } = participant
     events.publishToRoom(roomId, 'participant:offline', { participantId, ...(reason === undefined ? {} : { reason }) })
   }
@@ -58,6 +79,7 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
     for (const [key, { roomId }] of changed) if (roomId === room.id) forgetChange(key)
     events.publishToRoom(room.id, 'room:closed', { roomId: room.id, code: room.code }, { feed: listed })
     events.endRoom(room.id, 'the room is closed')
+    tellListeners(room.id, true)
   }
 
   return {
@@ -72,6 +94,12 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
     removeKey: (roomId, keyId) => store.removeKey(roomId, keyId),
     getParticipant: (roomId, id) => store.getParticipant(roomId, id),
     census: () => store.census(),
+
+    watch(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+
     takeDueProbes: (now, leaseMs, limit) => store.takeDueProbes(now, leaseMs, limit),
 
     async createRoom(room) {
@@ -103,12 +131,19 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
       forgetChange(keyOf(roomId, entry.participant.id))
       events.publishToRoom(roomId, 'participant:joined', record.participant)
       roomChanges.touch(roomId)
+      tellListeners(roomId)
       return record
     },
 
     async updateParticipant(roomId, id, change, claim) {
       const record = await store.updateParticipant(roomId, id, change, claim)
       tellChange(record)
+      return record
+    },
+
+    async setBusy(roomId, id, isBusy) {
+      const record = await store.setBusy(roomId, id, isBusy)
+      if (record !== undefined) noteChange(record)
       return record
     },
 
@@ -126,7 +161,10 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
 
     async heartbeat(roomId, id, claim, at) {
       const beat = await store.heartbeat(roomId, id, claim, at)
-      if (beat.returned) events.publishToRoom(roomId, 'participant:online', beat.record.participant)
+      if (beat.returned) {
+        events.publishToRoom(roomId, 'participant:online', beat.record.participant)
+        tellListeners(roomId)
+      }
       return beat
     },
 
@@ -151,8 +189,10 @@ export function announceWrites(store: RoomStore, events: Publisher): RoomStore {
     async recordProbe(probed, finding) {
       const result = await store.recordProbe(probed, finding)
       if (result?.change === 'offline') tellOffline(result.record)
-      if (result?.change === 'online')
+      if (result?.change === 'online') {
         events.publishToRoom(result.record.roomId, 'participant:online', result.record.participant)
+        tellListeners(result.record.roomId)
+      }
       return result
     },
 

@@ -1,11 +1,10 @@
 import fp from 'fastify-plugin'
-import { announceWrites } from './announce.ts'
+import { announceWrites, type WatchedRoomStore } from './announce.ts'
 import { MemoryRoomStore } from './memory-store.ts'
-import type { RoomStore } from './store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    roomStore: RoomStore
+    roomStore: WatchedRoomStore
   }
 }
 

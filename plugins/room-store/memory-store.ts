@@ -17,7 +17,7 @@ import { withoutImpliedTag } from '../../schemas/models.ts'
 import type { ListedRoom, RoomView } from '../../schemas/room.ts'
 import { newRoomCode, normalizeCode } from './codes.ts'
 import { afterUse, type NamesInUse, owns, ownsByToken, refuseCapture } from './ownership.ts'
-import { changedParticipant, changedRoom, failed, keyOf, offline, pausedAs, seen } from './records.ts'
+import { changedParticipant, changedRoom, failed, keyOf, offline, pausedAs, seen, withLoad } from './records.ts'
 import type {
   Census,
   ChangedRoom,
@@ -187,6 +187,14 @@ export class MemoryRoomStore implements RoomStore {
     const participant = changedParticipant(record.participant, change)
     refuseCapture(participant, namesIn(shelf))
     return this.#amend(shelf, { ...record, participant, owner: afterUse(record.owner, claim) })
+  }
+
+  async setBusy(roomId: string, id: string, isBusy: boolean): Promise<ParticipantRecord | undefined> {
+    const shelf = this.#byId.get(roomId)
+    const record = shelf?.participants.get(id)
+    if (shelf === undefined || record === undefined) return undefined
+    const changed = withLoad(record, isBusy)
+    return changed === undefined ? undefined : this.#amend(shelf, changed)
   }
 
   async leave(roomId: string, id: string, claim: Claim): Promise<ParticipantRecord> {

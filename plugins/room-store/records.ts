@@ -47,6 +47,13 @@ export function failed(record: ParticipantRecord, probeFailure: string): Partici
   return { ...record, probeFailure, participant: { ...participant, ...reason } }
 }
 
+/** @returns undefined where it is not that which makes it what it is */
+export function withLoad(record: ParticipantRecord, isBusy: boolean): ParticipantRecord | undefined {
+  const { status, paused } = record.participant
+  if (status === 'offline' || paused === true || (status === 'busy') === isBusy) return undefined
+  return { ...record, participant: { ...record.participant, status: isBusy ? 'busy' : 'online' } }
+}
+
 export function pausedAs(participant: Participant): Participant {
   return { ...participant, status: 'busy', paused: true }
 }

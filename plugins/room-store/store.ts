@@ -181,6 +181,8 @@ export interface RoomStore {
   getParticipant(roomId: string, id: string): Promise<ParticipantRecord>
   /** @param claim of whoever changes it: a token that was used once is needed from then on */
   updateParticipant(roomId: string, id: string, change: ParticipantChange, claim?: Claim): Promise<ParticipantRecord>
+  /** All its slots are taken, or not any more. @returns undefined where that changes nothing: it is gone, away, or has paused */
+  setBusy(roomId: string, id: string, isBusy: boolean): Promise<ParticipantRecord | undefined>
   leave(roomId: string, id: string, claim: Claim): Promise<ParticipantRecord>
   /** Whoever it belongs to. */
   removeParticipant(roomId: string, id: string): Promise<ParticipantRecord>

@@ -110,6 +110,8 @@ function pass(
     url: endpoint.path,
     schema: schemaOf(protocol, endpoint, route),
     exposeHeadRoute: false,
+    // An answer is a stranger's and has a policy of its own.
+    helmet: false,
     validatorCompiler: takeAsIs,
     config: { operation: endpoint.manages === true ? 'manageModels' : 'infer' },
     handler: async (request, reply) => {
@@ -119,6 +121,7 @@ function pass(
       const { id } = request.params as { id?: string }
       await app.ollamaProxy.forward({
         room: request.room,
+        ...app.access.askerOf(request),
         protocol,
         endpoint,
         ...(id === undefined ? {} : { targetId: id }),
@@ -129,6 +132,7 @@ function pass(
         response: reply.raw,
         replyHeaders: reply.getHeaders() as Record<string, string>,
         onTakeOver: () => reply.hijack(),
+        onRefused: (headers) => void reply.headers(headers as Record<string, string>),
         onServed: (served) => {
           request.served = served
           if (charged !== undefined) app.access.budgets.charge(charged.id, served.usage() ?? NOTHING)

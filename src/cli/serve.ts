@@ -37,7 +37,7 @@ function flagsOf(command: Command): Record<string, string> {
 async function serve(flags: Record<string, string>): Promise<void> {
   const config = settle(flags)
   if (config === undefined) return
-  const log = createLogger(config)
+  const log = await createLogger(config)
   for (const name of unknownSettings(process.env)) log.logger.warn(`${name} is no setting of the hub: is it misspelt?`)
   const hub = createHub({ ...config, logger: log.logger })
   try {

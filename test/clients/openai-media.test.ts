@@ -168,6 +168,18 @@ t.test('audio.speech.create: sound that breaks off raises', async (t) => {
   t.equal(llm.requests.length, 1)
 })
 
+t.test('audio.speech.create: sound that the client leaves ends at the participant', async (t) => {
+  const { next, ...kitchen } = await openKitchenByHand(t)
+  const coming = clientOf(kitchen).audio.speech.create(SPEECH)
+  const order = await next()
+  order.response.writeHead(200, { 'content-type': 'audio/mpeg' })
+  order.response.write(SOUND.subarray(0, 1000))
+  const reader = (await coming).body!.getReader()
+  await reader.read()
+  await reader.cancel()
+  await isLeft(t, order)
+})
+
 t.test('audio.speech.create: an error of the participant comes in its words', async (t) => {
   const { openai } = await openClient(t, answerJson(openaiError('no such voice', 'invalid_request_error'), 400))
   t.match((await failureOf(openai.audio.speech.create(SPEECH), OpenAI.BadRequestError)).message, 'no such voice')
@@ -188,6 +200,17 @@ t.test('images.generate: a participant that cannot paint says so', async (t) => 
   const { openai } = await openClient(t, answerJson(openaiError('no brush here', 'not_supported_error'), 501))
   const failure = await failureOf(openai.images.generate({ model: MODEL, prompt: 'rice' }), OpenAI.APIError)
   t.match(failure, { status: 501, type: 'not_supported_error', message: /no brush here/ })
+})
+
+t.test('images.generate: aborted, it ends at the participant', async (t) => {
+  const { next, ...kitchen } = await openKitchenByHand(t)
+  const abort = new AbortController()
+  const coming = clientOf(kitchen).images.generate({ model: MODEL, prompt: 'rice' }, { signal: abort.signal })
+  const failing = failureOf(coming, OpenAI.APIUserAbortError)
+  const order = await next()
+  abort.abort()
+  await failing
+  await isLeft(t, order)
 })
 
 t.test('images.edit: all of the pictures and the mask arrive intact', async (t) => {

@@ -286,7 +286,7 @@ t.test("Python's clients and a real llama.cpp server", { skip: WHY_NOT }, async 
   const llama = await startLlama(t, LLAMA_DIR ?? '', '--embeddings', '--pooling', 'mean')
   const { url, code, eventsUrl } = await openRoomFor(t, llama.url, { participant: { model: 'potluck-test' } })
   const events = await readEvents(t, eventsUrl)
-  const openai = ['openai_chat', 'openai_stream', 'openai_completion', 'openai_responses_helper'] as const
+  const openai = ['openai_chat', 'openai_stream', 'openai_completion', 'openai_responses_stream'] as const
   const others = ['openai_embeddings', 'anthropic_create', 'anthropic_helper', 'anthropic_count'] as const
   const both = ['openai_async', 'anthropic_async'] as const
   const told = await tell(`${url}/rooms/${code}`, [...openai, ...others, ...both], 'unused', 'potluck-test')
@@ -298,6 +298,7 @@ t.test("Python's clients and a real llama.cpp server", { skip: WHY_NOT }, async 
   const { metrics } = (await events.next('llm:complete')).data as EventData<'llm:complete'>
   t.match(metrics, { outputTokens: 20, totalTokens: tokens, estimated: false })
   t.match(told.anthropic_create, [/\w/, 20, 'max_tokens'])
+  t.equal((told.openai_responses_stream as { parts: string[] }).parts.at(-1), 'response.completed')
   const [pieces, whole] = told.anthropic_helper as [string[], string]
   t.equal(pieces.join(''), whole)
   t.ok((told.anthropic_count as number) > 0)

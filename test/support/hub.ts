@@ -13,7 +13,9 @@ export interface RunningHub {
 /** A hub on a free port of the loopback, closed when the test ends. */
 export async function startHub(t: Test, options: HubOptions = {}): Promise<RunningHub> {
   const log = keepLog()
-  const hub = createHub({ host: '127.0.0.1', port: 0, graceMs: 500, logger: log.logger, ...options })
+  // Most tests are about one attempt, and none that waits; those about the others say so.
+  const tame = { maxAttempts: 1, defaultSlots: 100, learnIntervalMs: 0 }
+  const hub = createHub({ host: '127.0.0.1', port: 0, graceMs: 500, ...tame, logger: log.logger, ...options })
   // Behind the close, since teardowns run backwards: until then the hub may answer.
   holdToDescription(t, await hub.app)
   let url = ''

@@ -18,7 +18,7 @@ const llm = createServer((incoming, response) => {
 llm.listen(0, '127.0.0.1')
 await once(llm, 'listening')
 
-const hub = createHub({ host: '127.0.0.1', port: 0, graceMs: 100 })
+const hub = createHub({ host: '127.0.0.1', port: 0, graceMs: 100, defaultSlots: 10, learnIntervalMs: 0 })
 const url = await hub.listen()
 const { room } = await openRoom(url)
 await join(url, room.code, { endpoint: `http://127.0.0.1:${(llm.address() as AddressInfo).port}` })

@@ -38,6 +38,7 @@ const SOUP = { messages: [{ role: 'user', content: 'What goes well with rice?' }
 /** https://docs.anthropic.com/en/api/messages */
 export const anthropicMessages: Protocol = {
   name: 'anthropic-messages',
+  promptFields: ['tools', 'system', 'messages'],
   endpoints: [
     {
       method: 'POST',
@@ -72,6 +73,8 @@ export const anthropicMessages: Protocol = {
   errorBody,
   // https://docs.anthropic.com/en/docs/build-with-claude/streaming#error-events
   errorFrame: (error) => `event: error\ndata: ${JSON.stringify(errorBody(error))}\n\n`,
+  // https://docs.anthropic.com/en/docs/build-with-claude/streaming#ping-events
+  keepAliveFrame: 'event: ping\ndata: {"type": "ping"}\n\n',
   hasEnded: (tail) => /(?:^|\n)event: ?message_stop\r?\ndata:[^\n]*\n/.test(tail),
   readUsage,
 }

@@ -67,6 +67,7 @@ const ollamaChat: Protocol = {
   ...OLLAMA,
   ...OPTIONS,
   name: 'ollama-chat',
+  promptFields: ['tools', 'messages'],
   endpoints: [
     {
       method: 'POST',
@@ -83,6 +84,7 @@ const ollamaGenerate: Protocol = {
   ...OLLAMA,
   ...OPTIONS,
   name: 'ollama-generate',
+  promptFields: ['system', 'prompt'],
   endpoints: [
     {
       method: 'POST',
@@ -117,6 +119,7 @@ const ollamaEmbed: Protocol = {
     },
   ],
   streamsBySilence: false,
+  embeds: true,
   generates: false,
   defaultsFor: noDefaults,
 }

@@ -7,6 +7,7 @@ const SOUP = { messages: [{ role: 'user', content: 'What goes well with rice?' }
 export const openaiChat: Protocol = {
   ...OPENAI,
   name: 'openai-chat',
+  promptFields: ['tools', 'messages'],
   endpoints: [
     {
       method: 'POST',

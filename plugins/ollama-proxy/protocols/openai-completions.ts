@@ -5,6 +5,7 @@ import { defaultsBy, type Protocol } from './protocol.ts'
 export const openaiCompletions: Protocol = {
   ...OPENAI,
   name: 'openai-completions',
+  promptFields: ['prompt'],
   endpoints: [
     {
       method: 'POST',

@@ -15,6 +15,7 @@ export const openaiEmbeddings: Protocol = {
       body: 'json',
     },
   ],
+  embeds: true,
   generates: false,
   defaultsFor: noDefaults,
 }

@@ -22,6 +22,7 @@ const QUERY = ['after', 'before', 'include', 'include[]', 'limit', 'order', 'sta
 export const openaiResponses: Protocol = {
   ...OPENAI,
   name: 'openai-responses',
+  promptFields: ['tools', 'instructions', 'input'],
   endpoints: [
     {
       method: 'POST',

@@ -65,6 +65,8 @@ export const OPENAI = {
   errorShape: 'openai',
   errorBody,
   errorFrame: (error) => `data: ${JSON.stringify(errorBody(error))}\n\n`,
+  // A comment: WHATWG EventSource §9.2.5.
+  keepAliveFrame: ': \n\n',
   hasEnded: (tail) => /(?:^|\n)data: ?\[DONE\]\r?\n/.test(tail),
   readUsage,
 } as const satisfies Partial<Protocol>

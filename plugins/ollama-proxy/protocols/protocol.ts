@@ -59,6 +59,8 @@ export interface Protocol {
   readonly streamsBySilence?: boolean
   /** The media type of its streams: how they are framed follows from it. */
   readonly streamType: 'text/event-stream' | 'application/x-ndjson'
+  /** Its answers are vectors: of models that can do nothing else, these are asked. @default false */
+  readonly embeds?: boolean
   /** What the answer to a request generates: of numbers (embeddings) nothing is counted. @default true */
   readonly generates?: boolean
   /** Defaults go into this object of the body, not into the body itself. */
@@ -68,6 +70,8 @@ export interface Protocol {
    * @param has whether the request has a field, within `defaultsWithin` where that is set
    */
   defaultsFor(config: GenerationConfig, has: (field: string) => boolean): ReadonlyMap<string, unknown>
+  /** Fields that make up the prompt, in the order in which a server reads them: what two requests share of them is in its cache. */
+  readonly promptFields?: readonly string[]
   /** A field that names what an earlier request made: only whoever made that can go on from there. */
   readonly continuesBy?: string
   /** The name of what the answer made, for requests that come back to it. */
@@ -80,6 +84,8 @@ export interface Protocol {
   errorBody(error: ProtocolError): object
   /** An error in the midst of a stream, as the bytes that end it. */
   errorFrame(error: ProtocolError): string
+  /** What keeps a stream's client waiting, and means nothing. @default nothing does */
+  readonly keepAliveFrame?: string
   /** Whether a stream's own last frame is there: what breaks behind it broke nothing. @param tail its last bytes */
   hasEnded(tail: string): boolean
   /** Usage as the answer tells it; undefined where it tells none. */

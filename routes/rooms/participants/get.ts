@@ -13,7 +13,8 @@ const schema = {
 
 const get: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/participants/:id', { schema, config: { operation: 'getParticipant' } }, async ({ room, params }) => {
-    return { participant: measured(app, await app.roomStore.getParticipant(room.room.id, params.id)) }
+    const record = await app.roomStore.getParticipant(room.room.id, params.id)
+    return { participant: { ...measured(app, record), passedOver: app.ollamaProxy.passedOverOf(record) } }
   })
 }
 

@@ -1,0 +1,92 @@
+import type { Dispatcher } from 'undici'
+import type { Clock } from '../../schemas/clock.ts'
+import type { ParticipantRecord, Target } from '../room-store/store.ts'
+import { askJson } from './ask.ts'
+import { type Knowledge, learn, NO_KNOWLEDGE } from './knowledge.ts'
+
+export interface LearnerOptions {
+  dispatcherFor(record: ParticipantRecord): Dispatcher
+  clock: Pick<Clock, 'elapsed'>
+  /** What was learnt may be so old; 0: nothing is ever asked. */
+  intervalMs: number
+  /** Something is known now that was not, or is no longer true. */
+  onChange(record: ParticipantRecord): void
+}
+
+/** A server that is busy answers late; it is asked again later. */
+const TIMEOUT_MS = 3000
+
+/** Servers that are asked at once: a room of a thousand joins within a second. */
+const MAX_AT_ONCE = 16
+
+export type Learner = ReturnType<typeof createLearner>
+
+/** Keeps fresh what is known of the participants' servers: asked behind everybody's back, so that no request waits for it. */
+export function createLearner({ dispatcherFor, clock, intervalMs, onChange }: LearnerOptions) {
+  /** By the target, which a participant that joins anew has anew; it goes when the participant goes. */
+  const known = new WeakMap<Target, { knowledge: Knowledge; at: number; models: readonly string[] }>()
+  const queue = new Map<string, ParticipantRecord>()
+  let running = 0
+  let isClosed = false
+
+  function isFresh({ target, participant }: ParticipantRecord): boolean {
+    const entry = known.get(target)
+    return entry !== undefined && entry.models === participant.models && clock.elapsed() - entry.at < intervalMs
+  }
+
+  async function ask(record: ParticipantRecord): Promise<void> {
+    const dispatcher = dispatcherFor(record)
+    const knowledge = await learn(async (method, path, body) => {
+      const answer = await askJson(dispatcher, record.target, path, TIMEOUT_MS, method, body)
+      return answer.statusCode === 200 ? answer.body : undefined
+    }, record.participant.models).catch(() => undefined)
+    const before = known.get(record.target)?.knowledge
+    // Who does not answer has not become another: what was known of it stays.
+    const now = knowledge ?? before ?? NO_KNOWLEDGE
+    known.set(record.target, { knowledge: now, at: clock.elapsed(), models: record.participant.models })
+    if (!isClosed && !isSame(before, now)) onChange(record)
+  }
+
+  function next(): void {
+    while (running < MAX_AT_ONCE) {
+      const [first] = queue
+      if (first === undefined) return
+      queue.delete(first[0])
+      running += 1
+      void ask(first[1]).finally(() => {
+        running -= 1
+        next()
+      })
+    }
+  }
+
+  return {
+    of: ({ target }: ParticipantRecord): Knowledge => known.get(target)?.knowledge ?? NO_KNOWLEDGE,
+
+    /** Asks those of whom nothing is known, or nothing fresh. */
+    look(records: readonly ParticipantRecord[]): void {
+      if (intervalMs === 0 || isClosed) return
+      for (const record of records) {
+        if (record.participant.status !== 'offline' && !isFresh(record)) queue.set(record.key, record)
+      }
+      next()
+    },
+
+    close(): void {
+      isClosed = true
+      queue.clear()
+    },
+  }
+}
+
+function isSame(before: Knowledge | undefined, now: Knowledge): boolean {
+  return before !== undefined && JSON.stringify(plain(before)) === JSON.stringify(plain(now))
+}
+
+function plain({ models, ...rest }: Knowledge): object {
+  const told = Array.from(models, ([name, { abilities, ...model }]) => [
+    name,
+    { ...model, abilities: [...(abilities ?? ['?'])] },
+  ])
+  return { ...rest, models: told }
+}

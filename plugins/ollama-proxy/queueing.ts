@@ -1,0 +1,69 @@
+import { QueueFull, QueueTimeout } from '../../schemas/errors.ts'
+import type { Asker, Grant, Scheduler } from './choosing/scheduler.ts'
+import type { KindEntry } from './directory.ts'
+
+export interface QueueLimits {
+  /** Requests that wait in one room. */
+  length: number
+  /** How long one may wait. */
+  waitMs: number
+}
+
+export interface QueueingOptions {
+  scheduler: Scheduler
+  limits: QueueLimits
+  /** Why nobody can be asked any more. */
+  refusal(): Promise<Error>
+}
+
+export interface TurnOptions extends QueueingOptions {
+  roomId: string
+  entry: KindEntry
+  asker: Asker
+  /** Since when this request has been waiting in all, ms. */
+  waitedMs: number
+  /** Calls back when the client, or the hub, gave up. @returns stops it */
+  onGivenUp(callback: (reason: Error) => void): () => void
+  /** It has to wait. */
+  onQueued(position: number): void
+}
+
+/** When the queue is full, what a client may do is to come back when somebody has been served. */
+const RETRY_AFTER_S = 5
+
+/**
+ * Waits for a slot; at once where one is free.
+ * @throws PTL_QUEUE_FULL, PTL_QUEUE_TIMEOUT, what `refusal` says, and why it was given up
+ */
+export function waitForTurn(options: TurnOptions): Promise<Grant> | Grant {
+  const { scheduler, limits, roomId, entry, asker } = options
+  let grantedAtOnce: Grant | undefined
+  let resolve: (grant: Grant) => void = (grant) => {
+    grantedAtOnce = grant
+  }
+  let refuse = (): void => {}
+  const turn = { onGrant: (grant: Grant) => resolve(grant), onNobody: () => refuse() }
+  if (scheduler.waitingIn(roomId) >= limits.length && entry.kind.isFull) throw new QueueFull(RETRY_AFTER_S)
+  const waiting = entry.kind.enter(asker, turn)
+  if (grantedAtOnce !== undefined) return grantedAtOnce
+  return new Promise((granted, failed) => {
+    const { onGivenUp, waitedMs, refusal, onQueued } = options
+    const end = (): void => {
+      clearTimeout(timer)
+      stopListening()
+      waiting?.leave()
+    }
+    const fail = (reason: Error): void => {
+      end()
+      failed(reason)
+    }
+    const stopListening = onGivenUp(fail)
+    const timer = setTimeout(() => fail(new QueueTimeout(RETRY_AFTER_S)), Math.max(0, limits.waitMs - waitedMs)).unref()
+    resolve = (grant) => {
+      end()
+      granted(grant)
+    }
+    refuse = () => void refusal().then(fail, fail)
+    onQueued(waiting?.position ?? 1)
+  })
+}
