@@ -223,9 +223,10 @@ export function createDirectory(options: DirectoryOptions) {
       const needs = { abilities: told.abilities, promptTokens }
 
       /** The first of the model's groups, from `from` on, in which somebody takes requests. */
-      function find(model: string, from: number, tried: ReadonlySet<string>): KindEntry | undefined {
+      function find(model: string, from: number, tried: ReadonlySet<string>, least = 0): KindEntry | undefined {
+        const needed = { ...needs, promptTokens: Math.max(needs.promptTokens, least) }
         for (let index = from; ; index++) {
-          const known = kindOf(entry, model, index, needs, tried)
+          const known = kindOf(entry, model, index, needed, tried)
           if (known.able > 0) return known
           if (index + 1 >= known.groups) return undefined
         }
@@ -241,7 +242,11 @@ export function createDirectory(options: DirectoryOptions) {
           return (address === undefined ? undefined : entry.byAddress.get(address)) ?? NOBODY
         },
 
-        find: (model: string, from = 0, tried = NOBODY) => find(model, from, tried),
+        /** @param least tokens that a context window must hold besides, where it is known */
+        find: (model: string, from = 0, tried = NOBODY, least = 0) => find(model, from, tried, least),
+
+        /** The participant's context window for the model, in tokens; undefined where nobody knows. */
+        windowOf: (record: ParticipantRecord, model: string) => modelOf(knowledgeOf(record), model).contextTokens,
 
         /** @param barred who is not to be asked @throws as `findCandidates` */
         first(model: string, barred = NOBODY): KindEntry {

@@ -89,6 +89,8 @@ export class Errand {
   #forward: Forward | undefined
   #givenUp: ((reason: Error) => void) | undefined
   #isQueued = false
+  /** A window of so many tokens was too small. */
+  #leastTokens = 0
   /** What came of an attempt that was to be followed by another. */
   #unserved: Served | undefined
   /** Its room was closed: nobody is left to tell. */
@@ -167,7 +169,7 @@ export class Errand {
         coldBytes,
         beside: grant.beside,
       }
-      const failure = await this.#attempt(attempt, (why) => this.#hasNext(room, record, why))
+      const failure = await this.#attempt(attempt, (why) => this.#hasNext(room, attempt, why))
       if (failure === undefined) return
       entry = await this.#afterFailure(room, record, failure)
     }
@@ -242,13 +244,21 @@ export class Errand {
 
   // --- what comes after a failure
 
-  #hasNext(room: Room, record: ParticipantRecord, why: Setback): boolean {
+  #hasNext(room: Room, { record, model }: Attempt, why: Setback): boolean {
     if (this.#attempts >= this.#mostAttempts()) return false
+    if (why.isTooLong === true) return this.#wider(room, record, model) !== undefined
     return this.#mayRepeat(why) || this.#another(room, record) !== undefined
   }
 
+  /** Somebody with a larger window, where the participant's own is known; else anybody whose window is not. */
+  #wider(room: Room, record: ParticipantRecord, model: string): KindEntry | undefined {
+    if (this.#attempts >= this.#mostAttempts()) return undefined
+    const least = Math.max(this.#leastTokens, (room.windowOf(record, model) ?? this.asking.needs.promptTokens) + 1)
+    return room.find(this.asking.model, this.#index, new Set([...this.#tried, record.key]), least)
+  }
+
   #another(room: Room, { key }: ParticipantRecord): KindEntry | undefined {
-    return room.find(this.asking.model, this.#index, new Set([...this.#tried, key]))
+    return room.find(this.asking.model, this.#index, new Set([...this.#tried, key]), this.#leastTokens)
   }
 
   /** Silence is not asked twice, and nobody is asked a third time. */
@@ -264,6 +274,14 @@ export class Errand {
   /** Another one of the same model, then the same one once more, then the alias's next model. */
   async #afterFailure(room: Room, record: ParticipantRecord, failure: Failure): Promise<KindEntry | undefined> {
     if (failure.isFinal) throw failure.error
+    if (failure.isTooLong === true) {
+      const wider = this.#wider(room, record, failure.model)
+      if (wider === undefined) throw failure.error
+      this.#leastTokens = Math.max(this.#leastTokens, (room.windowOf(record, failure.model) ?? 0) + 1)
+      this.#tried.add(record.key)
+      this.#index = wider.index
+      return wider
+    }
     const another = this.#another(room, record)
     this.#tried.add(record.key)
     if (another?.index === this.#index) return another
@@ -325,14 +343,14 @@ export class Errand {
     this.#forward = undefined
     if (outcome.kind === 'passed') {
       const error = new ProxyFailed(`${nameOf(attempt.record)}: ${outcome.reason}`)
-      return { error, isFinal: false, ...setbackOf(outcome) }
+      return { error, model: attempt.model, isFinal: false, ...setbackOf(outcome) }
     }
     if (outcome.kind !== 'failed' || outcome.stage === 'stream') return undefined
     const { error: cause } = outcome
     const error = isCatalogued(cause)
       ? cause
       : new ProxyFailed(`${nameOf(attempt.record)}: ${outcome.reason}`, { cause })
-    return { error, isFinal: this.#unserved === undefined, ...setbackOf(outcome) }
+    return { error, model: attempt.model, isFinal: this.#unserved === undefined, ...setbackOf(outcome) }
   }
 
   #dispatch(attempt: Attempt, mayTryAnother: (why: Setback) => boolean): Forward {
@@ -357,6 +375,7 @@ export class Errand {
       discards: (statusCode, retryAfterMs) =>
         RETRYABLE.has(statusCode) &&
         mayTryAnother({ wasSilent: false, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }),
+      mayWiden: () => mayTryAnother({ wasSilent: false, isTooLong: true }),
       onSettled: (outcome) => {
         this.#measure(attempt, outcome, meter)
         this.#settle(attempt, outcome, mayTryAnother)
@@ -416,7 +435,7 @@ export class Errand {
     const { key } = attempt.record
     attempt.release()
     if (isFailure(outcome)) breakers.failed(key)
-    else if (outcome.kind === 'complete' || outcome.kind === 'refused') breakers.succeeded(key)
+    else if (isAnswer(outcome)) breakers.succeeded(key)
     const isRetrying = isRetryable(outcome) && mayTryAnother(setbackOf(outcome))
     this.#announceEnd(attempt, outcome, isRetrying)
     const served = this.#servedBy(attempt, outcome)
@@ -522,9 +541,13 @@ interface Setback {
   readonly wasSilent: boolean
   /** It said when to come back. */
   readonly retryAfterMs?: number
+  /** Its context window was too small. */
+  readonly isTooLong?: boolean
 }
 
 interface Failure extends Setback {
+  /** What the participant calls the model. */
+  readonly model: string
   readonly error: Error
   /** Nobody else may be asked. */
   readonly isFinal: boolean
@@ -532,8 +555,18 @@ interface Failure extends Setback {
 
 function setbackOf(outcome: Outcome): Setback {
   if (outcome.kind === 'failed') return { wasSilent: wasSilent(outcome.error) }
-  const told = outcome.kind === 'passed' ? outcome.retryAfterMs : undefined
-  return { wasSilent: false, ...(told === undefined ? {} : { retryAfterMs: told }) }
+  if (outcome.kind !== 'passed') return { wasSilent: false }
+  const { retryAfterMs, isTooLong = false } = outcome
+  return { wasSilent: false, isTooLong, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+}
+
+/** Also a refusal is one: the server works. */
+function isAnswer(outcome: Outcome): boolean {
+  return (
+    outcome.kind === 'complete' ||
+    outcome.kind === 'refused' ||
+    (outcome.kind === 'passed' && outcome.isTooLong === true)
+  )
 }
 
 function isRetryable(outcome: Outcome): boolean {

@@ -13,7 +13,7 @@ export type Stage = 'connect' | 'answer' | 'stream'
 
 export type Outcome =
   /** The participant answered with a status on which somebody else is asked; nothing has reached the client. */
-  | { kind: 'passed'; statusCode: number; reason: string; retryAfterMs?: number }
+  | { kind: 'passed'; statusCode: number; reason: string; retryAfterMs?: number; isTooLong?: true }
   | { kind: 'complete'; statusCode: number; metrics: Metrics }
   /** The participant itself refused the request, and the client was told in its words. */
   | { kind: 'refused'; statusCode: number; reason: string }
@@ -39,6 +39,8 @@ export interface ForwardOptions {
   onSettled: (outcome: Outcome) => void
   /** Whether an answer of this status is thrown away, since another participant may give a better one. */
   discards?: (statusCode: number, retryAfterMs: number | undefined) => boolean
+  /** Whether somebody has a larger context window, where this one refuses the prompt for its length. */
+  mayWiden?: () => boolean
   /** Called once, with the name of what the answer made, before the client reads it. */
   onMade?: (id: string) => void
   /** Who failed, for the error that ends a broken stream. */
@@ -47,6 +49,12 @@ export interface ForwardOptions {
 
 const FIRST_STATUS = 100
 const FIRST_FINAL_STATUS = 200
+
+/** With which servers refuse a prompt for its length. */
+const TOO_LONG_STATUSES: ReadonlySet<number> = new Set([400, 413, 422])
+
+/** An error is a few hundred bytes; what is longer says something else. */
+const MAX_HELD_BYTES = 16 * 1024
 const NO_CONTENT = 204
 
 /** A server that says each second that it is still at it gets this far; more is a flood, which nothing else would slow. */
@@ -67,6 +75,8 @@ export class Forward implements Dispatcher.DispatchHandler {
   #isStarted = false
   #isSettled = false
   #isMadeKnown = false
+  /** A refusal that is looked at before it is passed on. */
+  #held: Buffer[] | undefined
   #interims = 0
   #firstInterimAt: number | undefined
   /** Runs while the client does not read. */
@@ -126,6 +136,7 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.#statusMessage = statusMessage
     this.#headers = headers
     if (!isText(mediaTypeOf(headers))) this.#options.meter.isBinary()
+    if (TOO_LONG_STATUSES.has(statusCode) && this.#options.mayWiden?.() === true) this.#held = []
   }
 
   /** RFC 9110 §15.2: any number may come. Each begins undici's own limit anew, so that it would hold for none of them. */
@@ -152,9 +163,28 @@ export class Forward implements Dispatcher.DispatchHandler {
     if (this.#isSettled) return
     const { meter, now, response } = this.#options
     meter.see(chunk, now())
+    if (this.#held !== undefined) {
+      this.#held.push(chunk)
+      if (meter.bytes > MAX_HELD_BYTES) this.#release()
+      return
+    }
     if (!this.#isMadeKnown) this.#noteMade(meter.bytes >= HEAD_BYTES)
     if (!this.#isStarted) this.#start()
     if (!response.write(chunk)) this.#waitForReader(controller)
+  }
+
+  /** It is passed on after all. */
+  #release(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    if (!this.#isStarted) this.#start()
+    for (const chunk of held) this.#options.response.write(chunk)
+  }
+
+  #isTooLong(): boolean {
+    const { protocol, mayWiden } = this.#options
+    const text = Buffer.concat(this.#held ?? []).toString('utf8')
+    return this.#held !== undefined && protocol.isTooLong(text) && mayWiden?.() === true
   }
 
   /** What was made is known by its name, which stands near the beginning, or in some servers at the end. */
@@ -181,6 +211,16 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#isSettled) return
+    if (this.#isTooLong()) {
+      this.#finish({
+        kind: 'passed',
+        statusCode: this.#statusCode,
+        reason: 'The prompt is too long for it',
+        isTooLong: true,
+      })
+      return
+    }
+    if (this.#held !== undefined) this.#release()
     if (!this.#isStarted) this.#start()
     this.#end()
   }

@@ -1,5 +1,5 @@
 import { numberAt, objectsBehind } from './json-tail.ts'
-import { type AnswerEnds, defaultsBy, type Protocol, type ProtocolError, type Usage } from './protocol.ts'
+import { type AnswerEnds, defaultsBy, isTooLong, type Protocol, type ProtocolError, type Usage } from './protocol.ts'
 
 /** https://docs.anthropic.com/en/api/errors */
 const ERROR_TYPES: ReadonlyMap<number, string> = new Map([
@@ -69,6 +69,7 @@ export const anthropicMessages: Protocol = {
     stop: ['stop_sequences'],
   }),
   recognises: (headers) => headers['anthropic-version'] !== undefined,
+  isTooLong,
   errorShape: 'anthropic',
   errorBody,
   // https://docs.anthropic.com/en/docs/build-with-claude/streaming#error-events

@@ -1,5 +1,13 @@
 import { lastNumberBehind } from './json-tail.ts'
-import { type AnswerEnds, defaultsBy, type Endpoint, noDefaults, type Protocol, type Usage } from './protocol.ts'
+import {
+  type AnswerEnds,
+  defaultsBy,
+  type Endpoint,
+  isTooLong,
+  noDefaults,
+  type Protocol,
+  type Usage,
+} from './protocol.ts'
 
 /** https://github.com/ollama/ollama/blob/main/docs/api.md */
 
@@ -43,6 +51,7 @@ const OLLAMA = {
   modelFields: ['model', 'name'],
   streamsBySilence: true,
   streamType: 'application/x-ndjson',
+  isTooLong,
   errorShape: 'ollama',
   errorBody: ({ message }) => ({ error: message }),
   errorFrame: ({ message }) => `${JSON.stringify({ error: message })}\n`,

@@ -1,5 +1,5 @@
 import { numberAt, objectsBehind } from './json-tail.ts'
-import type { AnswerEnds, Protocol, ProtocolError, Usage } from './protocol.ts'
+import { type AnswerEnds, isTooLong, type Protocol, type ProtocolError, type Usage } from './protocol.ts'
 
 /** What all of OpenAI's APIs have in common. */
 
@@ -62,6 +62,7 @@ function readUsage({ head, tail }: AnswerEnds): Usage | undefined {
 export const OPENAI = {
   modelFields: ['model'],
   streamType: 'text/event-stream',
+  isTooLong,
   errorShape: 'openai',
   errorBody,
   errorFrame: (error) => `data: ${JSON.stringify(errorBody(error))}\n\n`,

@@ -86,6 +86,8 @@ export interface Protocol {
   errorFrame(error: ProtocolError): string
   /** What keeps a stream's client waiting, and means nothing. @default nothing does */
   readonly keepAliveFrame?: string
+  /** Whether a participant refused the prompt for its length: another one may have a larger context window. */
+  isTooLong(text: string): boolean
   /** Whether a stream's own last frame is there: what breaks behind it broke nothing. @param tail its last bytes */
   hasEnded(tail: string): boolean
   /** Usage as the answer tells it; undefined where it tells none. */
@@ -106,6 +108,16 @@ export function defaultsBy(table: DefaultFields): Protocol['defaultsFor'] {
     }
     return fields
   }
+}
+
+/**
+ * Servers have no common word for it: `exceed_context_size_error` (llama.cpp), `context_length_exceeded` (OpenAI), "maximum
+ * context length" (vLLM), "prompt is too long" (Anthropic).
+ */
+export function isTooLong(text: string): boolean {
+  return /exceed_context_size|context_length_exceeded|maximum context length|exceeds? the (?:available )?context|prompt is too long/i.test(
+    text,
+  )
 }
 
 /** For protocols that generate nothing that a default could shape. */
