@@ -1,4 +1,4 @@
-import { NobodyAble, ParticipantOffline, PromptTooLong } from '../../schemas/errors.ts'
+import { NobodyAble, ParticipantOffline, PromptTooLong, RoomClosed } from '../../schemas/errors.ts'
 import type { WatchedRoomStore } from '../room-store/announce.ts'
 import type { ParticipantRecord, RoomRecord } from '../room-store/store.ts'
 import type { Kind, PlaceState, Scheduler, SeatState } from './choosing/scheduler.ts'
@@ -83,11 +83,12 @@ export function createDirectory(options: DirectoryOptions) {
   }
 
   function forget({ room: { room }, byKey }: RoomEntry): void {
+    // First, so that those who wait are told that the room is closed.
+    entries.delete(room.id)
     for (const key of byKey.keys()) {
       scheduler.removeSeat(key)
       onGone(key)
     }
-    entries.delete(room.id)
     scheduler.forgetRoom(room.id)
   }
 
@@ -279,6 +280,7 @@ export function createDirectory(options: DirectoryOptions) {
 
     /** Why nobody can be asked any more. */
     async refusalIn(room: RoomRecord, model: string): Promise<Error> {
+      if (!entries.has(room.room.id)) return new RoomClosed()
       const { records } = await entryOf(room)
       try {
         findCandidates(model, records, room.aliases)

@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../../schemas/clock.ts'
-import { ProxyFailed } from '../../schemas/errors.ts'
+import { ProxyFailed, RoomClosed } from '../../schemas/errors.ts'
 import type { EventData, EventType } from '../../schemas/events.ts'
 import { POTLUCK_HEADERS } from '../../schemas/headers.ts'
 import type { EventBus } from '../event-bus/bus.ts'
@@ -88,6 +88,8 @@ export class Errand {
   #isRepeated = false
   #forward: Forward | undefined
   #givenUp: ((reason: Error) => void) | undefined
+  /** Why it was ended from this side, where it was. */
+  #ended: Error | undefined
   #isQueued = false
   /** A window of so many tokens was too small. */
   #leastTokens = 0
@@ -137,6 +139,7 @@ export class Errand {
 
   /** Ends it from this side: the hub shuts down, the room is closed. */
   abort(reason: Error): void {
+    this.#ended ??= reason
     this.#givenUp?.(reason)
     this.#forward?.abort(reason)
   }
@@ -153,6 +156,7 @@ export class Errand {
     while (entry !== undefined) {
       const grant = await this.#turn(entry, asker)
       const record = room.recordOf(grant.key) ?? (await this.#reopened(grant.key))
+      this.#endIfOver(grant)
       if (record === undefined) {
         grant.release()
         entry = this.#next(room)
@@ -173,6 +177,15 @@ export class Errand {
       if (failure === undefined) return
       entry = await this.#afterFailure(room, record, failure)
     }
+  }
+
+  /** In the moment between its turn and the participant nobody else listens. */
+  #endIfOver(grant: Grant): void {
+    const over = this.#ended ?? (this.request.response.destroyed ? new GivenUp() : undefined)
+    if (over === undefined) return
+    grant.release()
+    this.#isQueued ||= this.#attempts === 0
+    throw over
   }
 
   /** It joined while the request waited. */
@@ -341,6 +354,10 @@ export class Errand {
     const outcome = await forward.outcome
     stopWatching()
     this.#forward = undefined
+    if (outcome.kind === 'refused' && !forward.isStarted) {
+      const message = `${nameOf(attempt.record)}: ${outcome.reason}`
+      this.#keepAlive.fail({ statusCode: outcome.statusCode, code: 'PTL_PROXY_FAILED', message })
+    }
     if (outcome.kind === 'passed') {
       const error = new ProxyFailed(`${nameOf(attempt.record)}: ${outcome.reason}`)
       return { error, model: attempt.model, isFinal: false, ...setbackOf(outcome) }
@@ -370,6 +387,7 @@ export class Errand {
         this.#keepAlive.stop()
         if (!this.#keepAlive.hasBegun) request.onTakeOver()
       },
+      onOther: () => this.#keepAlive.stop(),
       stallMs: limits.stallMs,
       firstByteMs: limits.firstByteMs,
       discards: (statusCode, retryAfterMs) =>
@@ -402,6 +420,7 @@ export class Errand {
     const { limits, directory } = this.#tools
     if (!this.asking.stream || this.#attempts >= this.#mostAttempts()) return () => {}
     const look = async (): Promise<void> => {
+      if (this.isRoomClosed) return
       const room = await directory.open(this.request.room, this.asking.needs)
       const others = room.find(this.asking.model, this.#index, new Set([...this.#tried, record.key]))
       if (forward.isStarted || others === undefined || others.kind.isFull) return
@@ -501,6 +520,8 @@ export class Errand {
   /** The client went away, or the wait ended, before anybody was asked. */
   #announceLeft(error: Error): void {
     const { requestId, protocol } = this.request
+    // Of a closed room nobody is left to tell, even before `isRoomClosed` says so.
+    if (error instanceof RoomClosed) return
     if (error instanceof GivenUp) {
       this.#publish('llm:cancelled', { requestId, durationMs: round(this.#tools.clock.elapsed() - this.startedAt) })
     } else {

@@ -35,6 +35,8 @@ export interface ForwardOptions {
   stallMs: number
   /** How long the participant may put off its answer by interim ones. */
   firstByteMs: number
+  /** Called once the head of an answer is there that is no stream: from now on nothing may come before its body. */
+  onOther?: () => void
   /** Called once, in the moment of the end, before the client sees it. */
   onSettled: (outcome: Outcome) => void
   /** Whether an answer of this status is thrown away, since another participant may give a better one. */
@@ -128,9 +130,12 @@ export class Forward implements Dispatcher.DispatchHandler {
       this.#discard(controller, statusCode, retryAfterMs)
       return
     }
-    if (this.#options.response.headersSent && !this.#fitsBehindKeepAlive(statusCode, headers)) {
-      controller.abort(new RefusedAnswer(`It answered ${statusCode}`))
-      return
+    if (!this.#fitsBehindKeepAlive(statusCode, headers)) {
+      if (this.#options.response.headersSent) {
+        this.#refuse(controller, statusCode)
+        return
+      }
+      this.#options.onOther?.()
     }
     this.#statusCode = statusCode
     this.#statusMessage = statusMessage
@@ -151,6 +156,15 @@ export class Forward implements Dispatcher.DispatchHandler {
   /** Behind signs of life only a stream can follow. */
   #fitsBehindKeepAlive(statusCode: number, headers: IncomingHttpHeaders): boolean {
     return statusCode === 200 && mediaTypeOf(headers) === this.#options.protocol.streamType
+  }
+
+  #refuse(controller: Dispatcher.DispatchController, statusCode: number): void {
+    if (statusCode < 400) {
+      controller.abort(new RefusedAnswer('It answered with something other than a stream'))
+      return
+    }
+    this.#finish({ kind: 'refused', statusCode, reason: `The participant answered ${statusCode}` })
+    controller.abort(new Error('Its answer has no place in a stream'))
   }
 
   #discard(controller: Dispatcher.DispatchController, statusCode: number, retryAfterMs: number | undefined): void {

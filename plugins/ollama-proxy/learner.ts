@@ -26,7 +26,7 @@ export function createLearner({ dispatcherFor, clock, intervalMs, onChange }: Le
   /** By the target, which a participant that joins anew has anew; it goes when the participant goes. */
   const known = new WeakMap<Target, { knowledge: Knowledge; at: number; models: readonly string[] }>()
   const queue = new Map<string, ParticipantRecord>()
-  let running = 0
+  const asking = new Set<Target>()
   let isClosed = false
 
   function isFresh({ target, participant }: ParticipantRecord): boolean {
@@ -47,16 +47,21 @@ export function createLearner({ dispatcherFor, clock, intervalMs, onChange }: Le
     if (!isClosed && !isSame(before, now)) onChange(record)
   }
 
+  function start(record: ParticipantRecord): void {
+    asking.add(record.target)
+    void ask(record).finally(() => {
+      asking.delete(record.target)
+      next()
+    })
+  }
+
   function next(): void {
-    while (running < MAX_AT_ONCE) {
-      const [first] = queue
-      if (first === undefined) return
-      queue.delete(first[0])
-      running += 1
-      void ask(first[1]).finally(() => {
-        running -= 1
-        next()
-      })
+    for (const [key, record] of queue) {
+      if (asking.size >= MAX_AT_ONCE) return
+      // Who is slow is not asked twice at the same time, however often others look.
+      if (asking.has(record.target)) continue
+      queue.delete(key)
+      if (!isFresh(record)) start(record)
     }
   }
 

@@ -86,15 +86,18 @@ t.test('where nobody else is left it is tried at once', async (t) => {
   t.equal(await servedBy(t, table), 'alice')
 })
 
-t.test('where nobody else is left its own words are passed on, and it is asked once more, whichever failure it is', async (t) => {
-  const table = await setTable(t, { alice: broken }, { hub: { maxAttempts: 3 } })
-  for (let sent = 0; sent < FAILURES; sent++) {
-    const answer = await send(t, table.chatUrl, chat('Hello'))
-    t.equal(answer.status, 500, answer.text)
-    t.equal(answer.text, '{"error":"broken"}')
-    t.equal(answer.headers['x-potluck-attempts'], '2')
-  }
-})
+t.test(
+  'where nobody else is left its own words are passed on, and it is asked once more, whichever failure it is',
+  async (t) => {
+    const table = await setTable(t, { alice: broken }, { hub: { maxAttempts: 3 } })
+    for (let sent = 0; sent < FAILURES; sent++) {
+      const answer = await send(t, table.chatUrl, chat('Hello'))
+      t.equal(answer.status, 500, answer.text)
+      t.equal(answer.text, '{"error":"broken"}')
+      t.equal(answer.headers['x-potluck-attempts'], '2')
+    }
+  },
+)
 
 t.test('where nobody else is left, those who wait are not turned away', async (t) => {
   const table = await setTableByHand(t, ['alice'], ONE_ATTEMPT)

@@ -15,7 +15,11 @@ t.test('a stream whose first token is late moves to somebody else who is free', 
 })
 
 t.test('headers alone are no token', async (t) => {
-  const table = await setTable(t, { alice: (_request, response) => startStream(response), bob: answerStream(['b']) }, HURRY)
+  const table = await setTable(
+    t,
+    { alice: (_request, response) => startStream(response), bob: answerStream(['b']) },
+    HURRY,
+  )
   const answer = await soon(send(t, table.chatUrl, chat('Hello', { stream: true })), 'the answer')
   t.match(answer.headers, { 'x-potluck-participant': 'bob' })
 })

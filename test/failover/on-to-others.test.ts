@@ -39,10 +39,13 @@ async function tellsWhoAnswered(t: Test, { events, joined: _, ...table }: Table)
   const [first, second] = await take(events, 'llm:request', 2)
   const [error] = await take(events, 'llm:error', 1)
   const [complete] = await take(events, 'llm:complete', 1)
-  t.match([first, second], [
-    { participantId: 'alice', attempt: 1, model: MODEL },
-    { participantId: 'bob', attempt: 2, model: MODEL, requestId: first?.requestId },
-  ])
+  t.match(
+    [first, second],
+    [
+      { participantId: 'alice', attempt: 1, model: MODEL },
+      { participantId: 'bob', attempt: 2, model: MODEL, requestId: first?.requestId },
+    ],
+  )
   t.match(error, { participantId: 'alice', retrying: true, requestId: first?.requestId })
   t.match(complete, { participantId: 'bob', servedModel: MODEL, requestId: first?.requestId })
   const families = parseMetrics(await (await fetch(`${table.url}/metrics`)).text())
@@ -98,18 +101,26 @@ t.test('what goes to the next one is the same request, under its own name for th
 })
 
 t.test('at most so many are asked as the hub allows, and the last 5xx is passed on as it is', async (t) => {
-  const cooks = { alice: answers(500), bob: answers(502), carol: answers(503, { 'retry-after': '7' }), dave: answers(504) }
+  const cooks = {
+    alice: answers(500),
+    bob: answers(502),
+    carol: answers(503, { 'retry-after': '7' }),
+    dave: answers(504),
+  }
   const table = await setTable(t, cooks)
   const answer = await send(t, table.chatUrl, chat('Hello'))
   t.equal(answer.status, 503)
   t.match(answer.text, 'mine is 503')
   t.match(answer.headers, { 'retry-after': '7', 'x-potluck-participant': 'carol', 'x-potluck-attempts': '3' })
   const errors = await take(table.events, 'llm:error', 3)
-  t.strictSame(errors.map(({ participantId, retrying }) => [participantId, retrying]), [
-    ['alice', true],
-    ['bob', true],
-    ['carol', false],
-  ])
+  t.strictSame(
+    errors.map(({ participantId, retrying }) => [participantId, retrying]),
+    [
+      ['alice', true],
+      ['bob', true],
+      ['carol', false],
+    ],
+  )
   t.equal(table.llms.dave?.requests.length, 0)
 })
 

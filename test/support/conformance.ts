@@ -121,7 +121,9 @@ function jsonFaults(schema: JsonSchema, text: string): string[] {
 
 /** A frame that is not whole (no blank line behind it) was cut by who went away. */
 function frameFaults(schema: JsonSchema, text: string): string[] {
-  const events = schema['x-events'] as Record<string, JsonSchema>
+  const events = schema['x-events'] as Record<string, JsonSchema> | undefined
+  // Signs of life in somebody's stream, for whom nobody was chosen yet.
+  if (events === undefined) return []
   const frames = text.split('\n\n').slice(0, -1)
   return frames.flatMap((frame) => {
     const [, type, data = ''] = /^event: (.*)\ndata: (.*)$/m.exec(frame) ?? []

@@ -97,6 +97,13 @@ export function createAffinity() {
     for (let at = shared; at < chain.length; at++) letGo(machine, chain[at] as string)
   }
 
+  function dropOldest(machine: string, chains: Set<Chain>, bound: number): void {
+    for (const oldest of chains) {
+      if (chains.size <= bound) return
+      drop(machine, chains, oldest)
+    }
+  }
+
   /** What goes on from there has the old chain in it. */
   function replaceBeginning(chains: Set<Chain>, links: Chain): void {
     for (const chain of chains) {
@@ -113,15 +120,12 @@ export function createAffinity() {
     machines.delete(machine)
   }
 
-  /** Of the machine that was idle longest. */
+  /** Of the machines that were idle longest. */
   function forgetOldest(): void {
     for (const [machine, chains] of machines) {
-      if (machines.size > MAX_MACHINES) forget(machine)
-      for (const chain of chains) {
-        if (kept <= MAX_LINKS) return
-        drop(machine, chains, chain)
-      }
-      if (chains.size === 0) machines.delete(machine)
+      if (machines.size <= MAX_MACHINES && kept <= MAX_LINKS) return
+      if (machines.size > MAX_MACHINES || chains.size === 1) forget(machine)
+      else dropOldest(machine, chains, chains.size - 1)
     }
   }
 
@@ -171,10 +175,7 @@ export function createAffinity() {
       kept += links.length
       for (let at = held; at < links.length; at++) hold(machine, links[at] as string)
       const bound = Math.min(MAX_CHAINS, Math.max(1, slots) * CHAINS_PER_SLOT)
-      for (const oldest of chains) {
-        if (chains.size <= bound) break
-        drop(machine, chains, oldest)
-      }
+      dropOldest(machine, chains, bound)
       forgetOldest()
     },
 

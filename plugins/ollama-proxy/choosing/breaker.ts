@@ -5,6 +5,9 @@ export const FAILURES_TO_OPEN = 5
 const FIRST_PAUSE_MS = 2000
 export const LONGEST_PAUSE_MS = 12_000
 
+/** Those who failed lately: what still runs on a participant may fail after it left, and would be remembered for ever. */
+const MAX_BREAKERS = 20_000
+
 export interface BreakersOptions {
   now(): number
   /** It opened, or is to be tried again. */
@@ -15,6 +18,7 @@ export interface BreakersOptions {
 interface Breaker {
   failures: number
   pauses: number
+  /** 0: it is not open, and that is known. */
   openUntil: number
 }
 
@@ -30,11 +34,23 @@ export function createBreakers({ now, onChange, setTimer = startTimer }: Breaker
   function open(key: string, breaker: Breaker): void {
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** breaker.pauses, LONGEST_PAUSE_MS)
     breaker.pauses += 1
-    breaker.openUntil = now() + pauseMs
+    const until = now() + pauseMs
+    breaker.openUntil = until
     setTimer(() => {
-      if (breakers.get(key) === breaker) onChange(key)
+      if (breakers.get(key) !== breaker || breaker.openUntil !== until) return
+      // Timers count in whole ms, and may be a little early for the clock.
+      breaker.openUntil = 0
+      onChange(key)
     }, pauseMs)
     onChange(key)
+  }
+
+  function add(key: string): Breaker {
+    const breaker = { failures: 0, pauses: 0, openUntil: 0 }
+    breakers.set(key, breaker)
+    const [oldest] = breakers.keys()
+    if (breakers.size > MAX_BREAKERS && oldest !== undefined) breakers.delete(oldest)
+    return breaker
   }
 
   return {
@@ -44,8 +60,7 @@ export function createBreakers({ now, onChange, setTimer = startTimer }: Breaker
     },
 
     failed(key: string): void {
-      const breaker = breakers.get(key) ?? { failures: 0, pauses: 0, openUntil: 0 }
-      breakers.set(key, breaker)
+      const breaker = breakers.get(key) ?? add(key)
       breaker.failures += 1
       if (breaker.failures >= FAILURES_TO_OPEN && breaker.openUntil <= now()) open(key, breaker)
     },
@@ -54,13 +69,13 @@ export function createBreakers({ now, onChange, setTimer = startTimer }: Breaker
       const breaker = breakers.get(key)
       if (breaker === undefined) return
       breakers.delete(key)
-      if (breaker.openUntil > now()) onChange(key)
+      if (breaker.openUntil > 0) onChange(key)
     },
 
     /** Nobody else is left: it is tried before its time. */
     closeEarly(key: string): void {
       const breaker = breakers.get(key)
-      if (breaker === undefined || breaker.openUntil <= now()) return
+      if (breaker === undefined || breaker.openUntil === 0) return
       breaker.openUntil = 0
       onChange(key)
     },

@@ -406,7 +406,8 @@ export function createScheduler(options: SchedulerOptions) {
 
   // --- who waits
 
-  const lines = new WeakMap<Share, Set<Line>>()
+  /** Of the clients that wait: one for each kind. */
+  const lines = new Map<Share, Set<Line>>()
 
   /** A client's share has changed, so its place among those who wait has, too. */
   function resettleLines(share: Share): void {
@@ -470,7 +471,9 @@ export function createScheduler(options: SchedulerOptions) {
     const { kind, share, owned } = line
     kind.lines.delete(line)
     kind.byClient.delete(share.client)
-    lines.get(share)?.delete(line)
+    const ofShare = lines.get(share)
+    ofShare?.delete(line)
+    if (ofShare?.size === 0) lines.delete(share)
     for (const key of owned) {
       const ofKey = kind.owners.get(key)
       ofKey?.delete(line)

@@ -21,16 +21,28 @@ export type Shares = ReturnType<typeof createShares>
  */
 export function createShares({ now }: { now(): number }) {
   const shares = new Map<string, Share>()
-  let beginning = now()
+  let latest = now()
+  let beginning = latest
 
   function weight(): number {
-    const age = (now() - beginning) / HALF_LIFE_MS
-    if (age > MAX_AGE || age < 0) {
-      for (const share of shares.values()) share.score *= 2 ** -Math.max(0, age)
-      beginning = now()
-      return 1
-    }
-    return 2 ** age
+    const time = now()
+    // A clock that was set back: no time has gone by, and what was given before counts no more than it did.
+    if (time < latest) beginning -= latest - time
+    latest = time
+    const age = (time - beginning) / HALF_LIFE_MS
+    if (age <= MAX_AGE) return 2 ** age
+    for (const share of shares.values()) share.score *= 2 ** -age
+    beginning = time
+    return 1
+  }
+
+  /** At the end: those in front are forgotten first. */
+  function remember(share: Share): void {
+    shares.delete(share.client)
+    shares.set(share.client, share)
+    if (shares.size <= MAX_CLIENTS) return
+    const [oldest] = shares.keys()
+    shares.delete(oldest as string)
   }
 
   return {
@@ -38,17 +50,15 @@ export function createShares({ now }: { now(): number }) {
       const known = shares.get(client)
       if (known !== undefined) return known
       const share = { client, score: 0 }
-      shares.set(client, share)
-      const [oldest] = shares.keys()
-      if (shares.size > MAX_CLIENTS && oldest !== undefined) shares.delete(oldest)
+      remember(share)
       return share
     },
 
     /** @param cost in ms of a slot; negative: less was used than was charged at first */
     charge(share: Share, cost: number): void {
       share.score = Math.max(0, share.score + cost * weight())
-      // Who is served goes to the end: those in front are forgotten first.
-      if (shares.delete(share.client)) shares.set(share.client, share)
+      // Who was forgotten meanwhile may be known anew by now, with another share.
+      if (cost > 0 && shares.get(share.client) === share) remember(share)
     },
   }
 }

@@ -1,0 +1,140 @@
+import t from 'tap'
+import { MODEL, openTable, setPlaces } from './table.ts'
+
+t.test('who was given nothing although it could have been was outranked; who is served, is not', async (t) => {
+  const { ask, put, set, scheduler } = openTable()
+  put({ key: 'alice', slots: 9 }, { key: 'bob', slots: 9 })
+  set({ key: 'alice', isLoaded: true }, { key: 'bob', isLoaded: false })
+  for (let time = 0; time < 5; time++) t.equal(ask().grant!.key, 'alice')
+  t.strictSame(scheduler.passedOver('alice'), {})
+  t.strictSame(scheduler.passedOver('bob'), { outranked: 5 })
+})
+
+t.test('whose slots were all taken was busy', async (t) => {
+  const { ask, put, set, scheduler } = openTable()
+  put({ key: 'alice', slots: 1 }, { key: 'bob', slots: 5 })
+  set({ key: 'alice', isLoaded: true }, { key: 'bob', isLoaded: false })
+  const { grant } = ask()
+  for (let time = 0; time < 3; time++) ask()
+  t.strictSame(scheduler.passedOver('alice'), { busy: 3 })
+  t.strictSame(scheduler.passedOver('bob'), { outranked: 1 })
+  grant!.release()
+  t.equal(ask().grant!.key, 'alice')
+  ask()
+  t.strictSame(scheduler.passedOver('alice'), { busy: 4 })
+  t.strictSame(scheduler.passedOver('bob'), { outranked: 2 })
+})
+
+t.test('whose server was taken by others was busy', async (t) => {
+  const { ask, put, set, kind, scheduler } = openTable()
+  put({ key: 'alice', machine: 'shared' }, { key: 'twin', machine: 'shared' }, { key: 'bob', slots: 9 })
+  set('twin')
+  ask()
+  set('alice', 'bob')
+  for (let time = 0; time < 4; time++) ask()
+  t.strictSame(scheduler.passedOver('alice'), { busy: 4 })
+  t.equal(kind.isFull, false)
+})
+
+for (const closed of ['paused', 'offline', 'failing'] as const) {
+  t.test(`who was ${closed} is told so, for as long as it was`, async (t) => {
+    const { ask, put, set, scheduler } = openTable()
+    put({ key: 'alice', slots: 99 }, { key: 'bob', slots: 99 })
+    set({ key: 'alice', isLoaded: true }, { key: 'bob', isLoaded: false })
+    ask()
+    put({ key: 'alice', slots: 99, closed })
+    for (let time = 0; time < 7; time++) t.equal(ask().grant!.key, 'bob')
+    put({ key: 'alice', slots: 99 })
+    for (let time = 0; time < 2; time++) ask()
+    t.strictSame(scheduler.passedOver('alice'), { [closed]: 7 })
+    t.strictSame(scheduler.passedOver('bob'), { outranked: 3 })
+  })
+}
+
+t.test('who lacks what is needed was unable', async (t) => {
+  const { ask, put, set, scheduler } = openTable()
+  put({ key: 'alice', slots: 9 }, { key: 'bob', slots: 9 })
+  set({ key: 'alice', isUnable: true }, 'bob')
+  for (let time = 0; time < 3; time++) ask()
+  set('alice', { key: 'bob', isUnable: true })
+  for (let time = 0; time < 2; time++) ask()
+  t.strictSame(scheduler.passedOver('alice'), { unable: 3 })
+  t.strictSame(scheduler.passedOver('bob'), { unable: 2 })
+})
+
+t.test('each reason is counted for itself', async (t) => {
+  const { ask, put, set, scheduler } = openTable()
+  put({ key: 'alice', slots: 2 }, { key: 'bob', slots: 99 })
+  set({ key: 'alice', isLoaded: true }, { key: 'bob', isLoaded: false })
+  const running = [ask().grant!, ask().grant!]
+  for (let time = 0; time < 3; time++) ask()
+  put({ key: 'alice', slots: 2, closed: 'paused' })
+  for (let time = 0; time < 4; time++) ask()
+  put({ key: 'alice', slots: 2, closed: 'offline' })
+  ask()
+  for (const { release } of running) release()
+  put({ key: 'alice', slots: 2 })
+  set({ key: 'alice', isUnable: true }, { key: 'bob', isLoaded: false })
+  for (let time = 0; time < 5; time++) ask()
+  set({ key: 'alice', isLoaded: false }, { key: 'bob', isLoaded: true })
+  for (let time = 0; time < 6; time++) ask()
+  t.strictSame(scheduler.passedOver('alice'), { busy: 3, paused: 4, offline: 1, unable: 5, outranked: 6 })
+})
+
+t.test('what somebody waited for counts when it is given, to whoever did not get it', async (t) => {
+  const { ask, put, set, scheduler } = openTable()
+  put({ key: 'alice' }, { key: 'bob' })
+  set('alice', 'bob')
+  const running = [ask().grant!, ask().grant!]
+  const before = { ...scheduler.passedOver('bob') }
+  const waiting = ask()
+  t.strictSame(scheduler.passedOver('bob'), before, 'so far nobody was chosen')
+  running.find(({ key }) => key === 'alice')!.release()
+  t.equal(waiting.grant!.key, 'alice')
+  t.equal(scheduler.passedOver('bob').busy, (before.busy ?? 0) + 1)
+})
+
+t.test('only requests of the kinds that it could be asked for count', async (t) => {
+  const { ask, put, set, scheduler } = openTable()
+  put({ key: 'alice', slots: 99 }, { key: 'bob', slots: 99 })
+  const other = scheduler.addKind('room')
+  set('bob')
+  setPlaces(other, { key: 'alice', isLoaded: false }, { key: 'bob', isLoaded: true })
+  for (let time = 0; time < 3; time++) ask()
+  t.strictSame(scheduler.passedOver('alice'), {})
+  for (let time = 0; time < 2; time++) ask('x', {}, other)
+  t.strictSame(scheduler.passedOver('alice'), { outranked: 2 })
+  setPlaces(other, 'bob')
+  ask('x', {}, other)
+  t.strictSame(scheduler.passedOver('alice'), { outranked: 2 }, 'it stays told')
+  other.remove()
+  t.strictSame(scheduler.passedOver('alice'), { outranked: 2 })
+})
+
+t.test('who joins counts from then on, who joins again begins anew, who is unknown has nothing', async (t) => {
+  const { ask, put, set, scheduler } = openTable()
+  put({ key: 'bob', slots: 99 })
+  set('bob')
+  for (let time = 0; time < 3; time++) ask()
+  put({ key: 'alice', slots: 99 })
+  set({ key: 'alice', isLoaded: false }, { key: 'bob', isLoaded: true, model: MODEL })
+  t.strictSame(scheduler.passedOver('alice'), {})
+  ask()
+  t.strictSame(scheduler.passedOver('alice'), { outranked: 1 })
+  scheduler.removeSeat('alice')
+  t.strictSame(scheduler.passedOver('alice'), {})
+  put({ key: 'alice', slots: 99 })
+  set({ key: 'alice', isLoaded: false }, { key: 'bob', isLoaded: true })
+  t.strictSame(scheduler.passedOver('alice'), {})
+  t.strictSame(scheduler.passedOver('nobody'), {})
+})
+
+t.test('who moves to another server keeps what was counted', async (t) => {
+  const { ask, put, set, scheduler } = openTable()
+  put({ key: 'alice', slots: 9 }, { key: 'bob', slots: 9 })
+  set({ key: 'alice', isLoaded: false }, { key: 'bob', isLoaded: true })
+  ask()
+  put({ key: 'alice', slots: 9, machine: 'http://elsewhere' })
+  ask()
+  t.strictSame(scheduler.passedOver('alice'), { outranked: 2 })
+})

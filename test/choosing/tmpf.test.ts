@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { createScheduler, type Grant, type Kind } from '../../plugins/ollama-proxy/choosing/scheduler.ts'
+import { HALF_LIFE_MS } from '../../plugins/ollama-proxy/choosing/shares.ts'
+import { holds } from '../support/property.ts'
+import { setPlaces } from './table.ts'
+
+interface Running {
+  readonly grant: Grant
+  readonly client: string
+  readonly endsAt: number
+}
+
+interface Client {
+  readonly name: string
+  /** Of each of its requests, ms. */
+  readonly workMs: number
+  /** How many it has waiting, always. */
+  readonly backlog: number
+}
+
+interface Fair {
+  /** How many requests of each were served. */
+  readonly served: Map<string, number>
+  /** How long slots worked for each, ms. */
+  readonly usedMs: Map<string, number>
+  readonly slots: number
+}
+
+/** Serves clients that always want more, for so many requests, and looks at the shares after each by `look`. */
+function serve(
+  clients: readonly Client[],
+  slots: readonly number[],
+  requests: number,
+  look: (fair: Fair) => void,
+): void {
+  let now = 0
+  const scheduler = createScheduler({ now: () => now })
+  const kinds = [scheduler.addKind('one'), scheduler.addKind('two')]
+  const keys = slots.map((_, index) => `participant ${index}`)
+  for (const [index, key] of keys.entries()) scheduler.putSeat({ key, machine: key, slots: slots[index]! })
+  // One kind can be served by all, the other by the first alone.
+  setPlaces(kinds[0]!, ...keys)
+  setPlaces(kinds[1]!, keys[0]!)
+  const running: Running[] = []
+  const count = () => new Map(clients.map(({ name }) => [name, 0]))
+  const fair: Fair = { served: count(), usedMs: count(), slots: slots.reduce((sum, one) => sum + one) }
+  const add = (counts: Map<string, number>, name: string, much: number) => counts.set(name, counts.get(name)! + much)
+  const enter = (kind: Kind, { name, workMs }: Client): void => {
+    const onGrant = (grant: Grant) => {
+      running.push({ grant, client: name, endsAt: now + workMs })
+      add(fair.served, name, 1)
+      enter(kind, { name, workMs, backlog: 0 })
+    }
+    kind.enter({ client: name }, { onGrant: (grant) => void later.push(() => onGrant(grant)), onNobody: assert.fail })
+  }
+  // As in the hub, whoever is served goes on when the scheduler has done its work.
+  const later: (() => void)[] = []
+  const goOn = () => {
+    for (let next = later.shift(); next !== undefined; next = later.shift()) next()
+  }
+  for (const kind of kinds) {
+    for (const client of clients) for (let index = 0; index < client.backlog; index++) enter(kind, client)
+  }
+  goOn()
+  for (let done = 0; done < requests; done++) {
+    running.sort((one, other) => one.endsAt - other.endsAt)
+    const { grant, client, endsAt } = running.shift()!
+    now = endsAt
+    add(fair.usedMs, client, clients.find(({ name }) => name === client)!.workMs)
+    grant.release()
+    goOn()
+    look(fair)
+  }
+}
+
+const spreadOf = (counts: Map<string, number>) => Math.max(...counts.values()) - Math.min(...counts.values())
+
+const slotCounts = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 })
+
+let worst = 0
+t.test('clients that always want more of the same get the same, however many of their requests wait', async (t) => {
+  const clientCounts = fc.integer({ min: 2, max: 6 })
+  const works = fc.integer({ min: 1, max: 4 * HALF_LIFE_MS })
+  const property = fc.property(clientCounts, works, slotCounts, fc.nat({ max: 5 }), (count, workMs, slots, greedy) => {
+    const clients = Array.from({ length: count }, (_, index) => ({
+      name: `client ${index}`,
+      workMs,
+      backlog: index === greedy ? 30 : 3,
+    }))
+    serve(clients, slots, 400, ({ served, slots: all }) => {
+      worst = Math.max(worst, spreadOf(served) / all)
+    })
+  })
+  holds(t, 'equal work', property, 1000)
+  t.comment('worst', worst)
+})
