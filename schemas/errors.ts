@@ -189,7 +189,7 @@ export const ResponseNotFound = createError<[string]>(
 )
 export const ManagementRefused = createError(
   'PTL_MANAGEMENT_REFUSED',
-  "Nobody here offers such a model, or lets others fetch or change models (a participant does by `manage: true` on join)",
+  'Nobody here offers such a model, or lets others fetch or change models (a participant does by `manage: true` on join)',
   403,
 )
 export const ManagerUnclear = createError(
@@ -202,6 +202,10 @@ export const LoopDetected = createError(
   'This request came from this hub: a participant of the room points back at it',
   508,
 )
-export const UpgradeRefused = createError('PTL_UPGRADE_REFUSED', 'There is no WebSocket here: send it as a plain HTTP request', 426)
+export const UpgradeRefused = createError(
+  'PTL_UPGRADE_REFUSED',
+  'There is no WebSocket here: send it as a plain HTTP request',
+  426,
+)
 export const HubClosing = createError('PTL_HUB_CLOSING', 'The hub is shutting down: try again in a moment', 503)
 export const RoomClosed = createError('PTL_ROOM_CLOSED', 'The room was closed', 503)
