@@ -65,6 +65,11 @@ As \`Authorization: Bearer …\`, or as \`x-api-key\`, as the API key of any Ope
 refused with 400 where the room has a password. In an open room none is needed, and an unknown one is ignored. A join may
 have the password in its body instead; where it has it in both places, the body decides.
 
+A client that knows only the hub's address (\`/v1\`, \`/api\` at the root) names the room by its key: \`CODE\`, \`CODE:password\`, or a
+personal key. A key that names no room, be it misspelt or of a room that has closed, counts as none: then the default room serves
+(\`${SETTINGS.defaultRoom.env}\`), else the only one that is listed. Whoever must be sure which room gets a prompt puts the code into the base URL.
+Words that people write where no key is needed (\`none\`, \`ollama\`, \`test\` and the like) name no room unless a colon stands behind them.
+
 A browser's EventSource can send no header: it gets a ticket from \`POST /rooms/CODE/events/ticket\` and opens
 \`GET /rooms/CODE/events?ticket=…\`. A ticket is for the event stream of its room alone. It is good
 for five minutes, and while its stream lives and five minutes beyond, so that the browser can come back; a change of the

@@ -8,7 +8,6 @@ export const REQUEST_HEADERS: ReadonlySet<string> = new Set([
   'accept-language',
   'anthropic-beta',
   'anthropic-version',
-  'content-type',
   'idempotency-key',
   'openai-beta',
   'user-agent',

@@ -93,8 +93,8 @@ export function createDirectory(options: DirectoryOptions) {
   }
 
   function seatOf(record: ParticipantRecord): SeatState {
-    const { key, participant, target } = record
-    const seat = { key, machine: `${target.origin}${target.basePath}`, slots: slotsOf(record) }
+    const { key, participant } = record
+    const seat = { key, machine: machineOf(record), slots: slotsOf(record) }
     if (participant.status === 'offline') return { ...seat, closed: 'offline' }
     if (participant.paused === true) return { ...seat, closed: 'paused' }
     return isFailing(key) ? { ...seat, closed: 'failing' } : seat
@@ -103,7 +103,7 @@ export function createDirectory(options: DirectoryOptions) {
   async function refresh(entry: RoomEntry): Promise<void> {
     const records = await rooms.listParticipants(entry.room.room.id)
     const byKey = new Map(records.map((record) => [record.key, record]))
-    const gone = [...entry.byKey.keys()].filter((key) => !byKey.has(key))
+    const before = entry.byKey
     Object.assign(entry, { records, byKey, version: entry.version + 1 })
     entry.byAddress = byAddressOf(records)
     entry.byId = new Map(records.map(({ key, participant }) => [participant.id, key]))
@@ -115,9 +115,11 @@ export function createDirectory(options: DirectoryOptions) {
       else resolve(entry, known)
     }
     // Last, so that whoever waits for them finds those who have come instead.
-    for (const key of gone) {
-      scheduler.removeSeat(key)
-      onGone(key)
+    for (const [key, record] of before) {
+      const now = byKey.get(key)
+      if (now === undefined) scheduler.removeSeat(key)
+      // Under the same id another server may be there by now: what is known of the first one says nothing of it.
+      if (now === undefined || machineOf(now) !== machineOf(record)) onGone(key)
     }
   }
 
@@ -318,6 +320,10 @@ export function createDirectory(options: DirectoryOptions) {
     if (widest !== undefined) return new PromptTooLong(promptTokens, widest.who, widest.window)
     return new NobodyAble(LACKS[(lacks[0]?.lack ?? 'tools') as Ability])
   }
+}
+
+function machineOf({ target }: ParticipantRecord): string {
+  return `${target.origin}${target.basePath}`
 }
 
 function byAddressOf(records: readonly ParticipantRecord[]): Map<string, Set<string>> {

@@ -47,6 +47,18 @@ export function createMakers() {
       return rooms.get(roomId)?.get(id)
     },
 
+    /** It left, or is another server by now: what it made is not there any more. */
+    forgetMaker(key: string): void {
+      const roomId = key.slice(0, key.indexOf('/'))
+      const made = rooms.get(roomId)
+      for (const [id, maker] of made ?? []) {
+        if (maker.kind !== 'known' || maker.key !== key) continue
+        made?.delete(id)
+        total -= 1
+      }
+      if (made?.size === 0) rooms.delete(roomId)
+    },
+
     forgetRoom(roomId: string): void {
       total -= rooms.get(roomId)?.size ?? 0
       rooms.delete(roomId)

@@ -149,6 +149,8 @@ export function createProxy(options: ProxyOptions) {
       breakers.forget(key)
       business.forget(key)
       hiddenQueues.forget(key)
+      performances.forget(key)
+      makers.forgetMaker(key)
     },
   })
   const underWay = new Map<Errand, Promise<void>>()

@@ -62,7 +62,8 @@ const STAGES: Stage[] = [
     },
   },
   {
-    what: 'in the pause of an upload that the participant does not read',
+    // Its end stands behind the rest of the body, which the hub takes no faster than the participant does.
+    what: 'in the pause of an upload that the participant then reads on',
     rounds: 5,
     take: () => {},
     come: async (client, _ask, id) => {

@@ -9,7 +9,7 @@ import { post } from '../support/chat.ts'
 import { chunkOf, type FakeLlm, startFakeLlm } from '../support/fake-llm.ts'
 import { openRoom, type RunningHub, startHub } from '../support/hub.ts'
 import { dial, type RawClient } from '../support/raw-client.ts'
-import { type Peer, startPeer, startRawLlm } from '../support/raw-llm.ts'
+import { type Peer, type RawAnswerer, type RawLlm, startPeer, startRawLlm } from '../support/raw-llm.ts'
 import { noteSecrets } from '../support/secret-log.ts'
 import { eventually, send } from '../support/wire.ts'
 
@@ -26,7 +26,8 @@ export interface Scene extends RunningHub {
   /** The hub's ends of its connections to participants. */
   upstreams: Set<Socket>
   pace: Pace
-  join(endpoint: string): Promise<string>
+  /** @returns its id */
+  join(endpoint: string, model?: string): Promise<string>
 }
 
 const HOUR_MS = 3_600_000
@@ -41,10 +42,10 @@ export async function openScene(t: Test, options: HubOptions = {}): Promise<Scen
   const app = await running.hub.app
   const pace = await startPace(t)
   let seats = 0
-  async function join(endpoint: string): Promise<string> {
+  async function join(endpoint: string, model = 'llama3.2:3b'): Promise<string> {
     seats += 1
     const id = `guest${seats}`
-    const body = JSON.stringify({ id, nickname: id, model: 'llama3.2:3b', endpoint })
+    const body = JSON.stringify({ id, nickname: id, model, endpoint })
     const { status, text } = await send('POST', `${running.url}${path}/join`, { body })
     if (status !== 201) throw new Error(`join answered ${status}: ${text}`)
     return id
@@ -166,11 +167,11 @@ export interface Beside {
   /** A client of the hub below HTTP. */
   dial(): RawClient
   /** A participant below HTTP, handed each request once that is there as a whole. */
-  seat(answer: (socket: Socket, request: Buffer) => void): Promise<Seat<Awaited<ReturnType<typeof startRawLlm>>>>
+  seat(answer: RawAnswerer, model?: string): Promise<Seat<RawLlm>>
   /** A participant below HTTP, handed each connection as it is opened. */
   seatRaw(take: (socket: Socket) => void): Promise<Seat>
-  /** Bytes of a chat request to this participant. */
-  ask(id: string, headers?: string): string
+  /** Bytes of a chat request to this participant, or for this model. */
+  ask(name: string, headers?: string): string
   /** Resolves once the hub itself has let go of all clients that were dialled, while these hold on. */
   letGo(): Promise<void>
 }
@@ -199,9 +200,9 @@ export async function withstand(
   const dialled: RawClient[] = []
   const peers: Peer[] = []
   let looks = 0
-  const sat = async <P extends Peer>(peer: P): Promise<Seat<P>> => {
+  const sat = async <P extends Peer>(peer: P, model?: string): Promise<Seat<P>> => {
     peers.push(peer)
-    return { id: await scene.join(peer.url), peer }
+    return { id: await scene.join(peer.url, model), peer }
   }
   await fault({
     async goesOn() {
@@ -213,7 +214,7 @@ export async function withstand(
       dialled.push(client)
       return client
     },
-    seat: async (answer) => sat(await startRawLlm(t, answer)),
+    seat: async (answer, model) => sat(await startRawLlm(t, answer), model),
     seatRaw: async (take) => sat(await startPeer(t, take)),
     ask: (id, headers = '') => chatRequest(scene, id, headers),
     async letGo() {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import t from 'tap'
 import type { RawClient } from '../support/raw-client.ts'
 import { chunked, startPeer } from '../support/raw-llm.ts'
+import { eventually } from '../support/wire.ts'
 import { openScene, plain, withstand } from './kit.ts'
 
 const MIB = 1024 * 1024
@@ -113,6 +114,23 @@ t.test('a participant that never reads makes the client stop sending, and is giv
     await upload.ended
   })
 })
+
+t.test(
+  'a client that leaves where its upload is read by nobody holds nothing beyond the limit of the answer',
+  async (t) => {
+    await withstand(t, scene, async ({ seatRaw, dial, goesOn }) => {
+      const { id } = await seatRaw((socket) => void socket.pause())
+      const client = dial()
+      client.say(head(id, `Content-Length: ${64 * MIB}`))
+      void pump(client, 64 * MIB)
+      const isFull = () => Array.from(scene.upstreams).some(({ writableNeedDrain }) => writableNeedDrain)
+      await eventually(isFull, 'the hub waits for the participant')
+      client.leave()
+      await goesOn()
+      await eventually(() => scene.app.ollamaProxy.inFlight === 1, 'its slot is free')
+    })
+  },
+)
 
 t.test('a participant that never reads a body which the hub holds is given up', async (t) => {
   await withstand(t, scene, async ({ seatRaw, dial, goesOn }) => {

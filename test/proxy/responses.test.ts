@@ -154,6 +154,14 @@ t.test('what somebody made who has left is not found', async (t) => {
   await isRefused(t, pair, id, 404, 'PTL_RESPONSE_NOT_FOUND')
 })
 
+t.test('who joins under the id of somebody who has left, with another server, has made nothing yet', async (t) => {
+  const pair = await openPair(t)
+  const id = await pair.make('soup')
+  await call('DELETE', `${pair.base}/leave/alice`)
+  await join(pair.url, pair.room.code, { id: 'alice', nickname: 'Another', model: 'soup', endpoint: pair.bob.url })
+  await isRefused(t, pair, id, 404, 'PTL_RESPONSE_NOT_FOUND')
+})
+
 t.test('while its maker is offline it is told so; then it is there again', async (t) => {
   const { pass, ...hub } = await startTimedHub(t)
   const pair = await openPair(t, { hub })
