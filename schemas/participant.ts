@@ -124,7 +124,8 @@ const PassedOver = Type.Object(
 )
 
 export const OneMeasuredParticipant = Type.Object({
-  participant: Type.Composite([MeasuredParticipant, Type.Object({ passedOver: PassedOver })]),
+  participant: MeasuredParticipant,
+  passedOver: PassedOver,
 })
 
 export const OneParticipant = Type.Object({ participant: Participant })

@@ -132,9 +132,9 @@ t.test('a stream that got signs of life and then fails says so, and looks cut', 
     await letGo()
     for (const [at, client] of clients.entries()) {
       const [answer, ...more] = client.answers()
-      t.strictSame([answer?.status, answer?.isWhole, more], [200, false, []], LATE[at]?.[0])
-      t.match(answer?.body, /^: /, LATE[at]?.[0])
-      t.match(answer?.body, /data: {"error":{/, LATE[at]?.[0])
+      t.strictSame([answer?.status, answer?.isWhole, more], [200, false, []], `${LATE[at]?.[0]}`)
+      t.match(answer?.body, /^: /, `${LATE[at]?.[0]}`)
+      t.match(answer?.body, /data: {"error":{/, `${LATE[at]?.[0]}`)
     }
   })
 })

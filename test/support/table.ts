@@ -154,7 +154,11 @@ export interface LookedAt {
 }
 
 export async function lookAt({ base }: Pick<Table, 'base'>, id: string): Promise<LookedAt> {
-  return (await call<{ participant: LookedAt }>('GET', `${base}/participants/${id}`)).body.participant
+  const { body } = await call<{ participant: Omit<LookedAt, 'passedOver'>; passedOver: LookedAt['passedOver'] }>(
+    'GET',
+    `${base}/participants/${id}`,
+  )
+  return { ...body.participant, passedOver: body.passedOver }
 }
 
 /** Long enough for any machine: what does not come within that does not come. */

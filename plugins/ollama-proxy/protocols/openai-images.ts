@@ -1,6 +1,9 @@
 import { OPENAI } from './openai.ts'
 import { noDefaults, type Protocol } from './protocol.ts'
 
+/** https://platform.openai.com/docs/api-reference/images-streaming */
+const LAST_EVENT = /(?:^|\n)event: ?image_(?:generation|edit)\.completed\r?\ndata:[^\n]*\n/
+
 /** https://platform.openai.com/docs/api-reference/images */
 export const openaiImages: Protocol = {
   ...OPENAI,
@@ -30,5 +33,6 @@ export const openaiImages: Protocol = {
     },
   ],
   generates: false,
+  hasEnded: (tail) => OPENAI.hasEnded(tail) || LAST_EVENT.test(tail),
   defaultsFor: noDefaults,
 }

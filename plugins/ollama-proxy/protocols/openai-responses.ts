@@ -82,8 +82,10 @@ export const openaiResponses: Protocol = {
   }),
   // https://platform.openai.com/docs/api-reference/responses-streaming/error
   errorFrame(error) {
-    const { message, code, param } = errorBody(error).error
-    return `event: error\ndata: ${JSON.stringify({ type: 'error', code, message, param })}\n\n`
+    const { error: body } = errorBody(error)
+    const { message, code, param } = body
+    // Python's client raises the words of a nested error alone, as chat completions have it.
+    return `event: error\ndata: ${JSON.stringify({ type: 'error', code, message, param, error: body })}\n\n`
   },
   hasEnded,
 }

@@ -14,7 +14,7 @@ const schema = {
 const get: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/participants/:id', { schema, config: { operation: 'getParticipant' } }, async ({ room, params }) => {
     const record = await app.roomStore.getParticipant(room.room.id, params.id)
-    return { participant: { ...measured(app, record), passedOver: app.ollamaProxy.passedOverOf(record) } }
+    return { participant: measured(app, record), passedOver: app.ollamaProxy.passedOverOf(record) }
   })
 }
 

@@ -78,5 +78,6 @@ t.test('an error in the midst of a stream is an event of that name', async (t) =
   const message = 'Alice broke off:\n\nevent: forged\r\n'
   const frame = openaiResponses.errorFrame({ statusCode: 502, code: 'PTL_PROXY_FAILED', message })
   const [, data = ''] = /^event: error\ndata: ([^\r\n]+)\n\n$/.exec(frame) ?? []
-  t.strictSame(JSON.parse(data), { type: 'error', code: 'PTL_PROXY_FAILED', message, param: null })
+  const error = { message, type: 'server_error', param: null, code: 'PTL_PROXY_FAILED' }
+  t.strictSame(JSON.parse(data), { type: 'error', code: 'PTL_PROXY_FAILED', message, param: null, error })
 })
