@@ -16,7 +16,7 @@ t.test('GET …/participants/:id: the participant as the list shows it', async (
   const { base, participant, look } = await startRoom(t, { specs: { gpu: 'RTX 4090', vram: 24 }, slots: 2 })
   const { status, body } = await look('alice')
   t.equal(status, 200)
-  t.strictSame(body, { participant })
+  t.strictSame(body, { participant, passedOver: {} })
   t.strictSame((await call('GET', `${base}/participants`)).body, { participants: [participant] })
 })
 
@@ -33,7 +33,7 @@ t.test('a change answers with the participant as it is now, and leaves the rest'
   const { status, body } = await change({ slots: 3 })
   t.equal(status, 200)
   t.strictSame(body, { participant: { ...participant, slots: 3 } })
-  t.strictSame((await look('alice')).body, body)
+  t.strictSame((await look('alice')).body.participant, body.participant)
 })
 
 t.test('a change of nothing changes nothing', async (t) => {
@@ -125,7 +125,7 @@ t.test('what a participant can’t change is refused by its name', async (t) => 
     t.equal(status, 400, field)
     t.match(body.error, new RegExp(`^${field} `))
   }
-  t.strictSame((await look('alice')).body, { participant }, 'and nothing of it is done')
+  t.strictSame((await look('alice')).body.participant, participant, 'and nothing of it is done')
 })
 
 t.test('a field of the wrong kind is refused by its name', async (t) => {
@@ -151,7 +151,7 @@ t.test('a field of the wrong kind is refused by its name', async (t) => {
     t.equal(status, 400, JSON.stringify(changes).slice(0, 60))
     t.match(body.error, new RegExp(`^${Object.keys(changes)[0]}[.[ ].*must be `))
   }
-  t.strictSame((await look('alice')).body, { participant })
+  t.strictSame((await look('alice')).body.participant, participant)
 })
 
 t.test('a blank model name is refused: nobody could ask for it', async (t) => {
