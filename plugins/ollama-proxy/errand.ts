@@ -226,6 +226,7 @@ export class Errand {
       roomId: room.room.id,
       entry,
       asker,
+      isRetry: this.#attempts > 0,
       waitedMs: this.#queuedMs,
       refusal: () => directory.refusalIn(room, this.asking.model),
       onGivenUp: (callback) => this.#whenGivenUp(callback),

@@ -20,6 +20,8 @@ export interface TurnOptions extends QueueingOptions {
   roomId: string
   entry: KindEntry
   asker: Asker
+  /** It was let in before, and is not turned away now. */
+  isRetry: boolean
   /** Since when this request has been waiting in all, ms. */
   waitedMs: number
   /** Calls back when the client, or the hub, gave up. @returns stops it */
@@ -36,14 +38,15 @@ const RETRY_AFTER_S = 5
  * @throws PTL_QUEUE_FULL, PTL_QUEUE_TIMEOUT, what `refusal` says, and why it was given up
  */
 export function waitForTurn(options: TurnOptions): Promise<Grant> | Grant {
-  const { scheduler, limits, roomId, entry, asker } = options
+  const { scheduler, limits, roomId, entry, asker, isRetry } = options
   let grantedAtOnce: Grant | undefined
   let resolve: (grant: Grant) => void = (grant) => {
     grantedAtOnce = grant
   }
   let refuse = (): void => {}
   const turn = { onGrant: (grant: Grant) => resolve(grant), onNobody: () => refuse() }
-  if (scheduler.waitingIn(roomId) >= limits.length && entry.kind.isFull) throw new QueueFull(RETRY_AFTER_S)
+  const isQueueFull = !isRetry && scheduler.waitingIn(roomId) >= limits.length
+  if (isQueueFull && entry.kind.isFull) throw new QueueFull(RETRY_AFTER_S)
   const waiting = entry.kind.enter(asker, turn)
   if (grantedAtOnce !== undefined) return grantedAtOnce
   return new Promise((granted, failed) => {

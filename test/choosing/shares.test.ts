@@ -82,6 +82,18 @@ t.test('a new beginning keeps who had more before who had less, and what is new 
   t.ok(fresh.score > less.score * 0.9)
 })
 
+t.test('whoever is served at a new beginning begins anew like everybody', async (t) => {
+  const { told, shares } = openShares()
+  const [served, other] = [shares.of('served'), shares.of('other')]
+  told.now += 400 * HALF_LIFE_MS
+  shares.charge(served, 1000)
+  shares.charge(other, 1000)
+  told.now += 101 * HALF_LIFE_MS
+  shares.charge(served, 10)
+  shares.charge(other, 20)
+  t.ok(served.score < other.score)
+})
+
 t.test('after years without a request nothing of the old counts, and nothing overflows', async (t) => {
   const { told, shares } = openShares()
   const old = shares.of('old')

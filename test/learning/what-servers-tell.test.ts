@@ -4,7 +4,8 @@ import { type Answerer, answerNever, answerPlain } from '../support/fake-llm.ts'
 import { call } from '../support/hub.ts'
 import { llamaCpp, lmStudio, ollama, type Told, tells, vllm } from '../support/llm-kinds.ts'
 import { bearer } from '../support/managed.ts'
-import { ask, attemptsOf, chat, MODEL, setTable, soon, type Table, type TableOptions } from '../support/table.ts'
+import { ask, attemptsOf, chat, MODEL, setTable, soon, type Table, type TableOptions, take } from '../support/table.ts'
+import { eventually } from '../support/wire.ts'
 
 const LEARNING: TableOptions = { hub: { learnIntervalMs: 50, defaultSlots: 1 }, join: { slots: null } }
 
@@ -35,21 +36,15 @@ async function learnt({ llms, base, joined }: Table, id: string): Promise<void> 
 const posts = ({ llms }: Table, id: string) =>
   llms[id]!.requests.filter(({ method, path }) => method === 'POST' && path !== '/api/show')
 
-/** Of many requests, how many the server gets at once. */
-async function most(t: Test, table: Table, told: Told): Promise<number> {
-  let running = 0
-  let seen = 0
-  const cook: Answerer = (request, response) => {
-    running += 1
-    seen = Math.max(seen, running)
-    setTimeout(() => {
-      running -= 1
-      answerPlain('done')(request, response)
-    }, 60)
-  }
-  table.llms.alice!.answer(tells(told, cook))
-  await Promise.all(Array.from({ length: 12 }, () => send(t, table.chatUrl, chat('Hello'))))
-  return seen
+const MANY = 12
+
+/** Of many requests, the server gets so many at once. */
+async function takes(t: Test, table: Table, told: Told, slots: number): Promise<void> {
+  table.llms.alice!.answer(tells(told, answerNever))
+  for (let sent = 0; sent < MANY; sent++) ask(t, table.chatUrl, chat('Hello'))
+  await take(table.events, 'llm:queued', MANY - slots)
+  await take(table.events, 'llm:request', slots)
+  await eventually(() => posts(table, 'alice').length === slots, 'all that fit are there')
 }
 
 /** The server, and how many it takes at once. */
@@ -64,13 +59,15 @@ const KINDS: [string, Told, number][] = [
 for (const [what, told, slots] of KINDS) {
   t.test(`${what} gets ${slots} of 12 at once`, async (t) => {
     const table = await setLearnt(t, { alice: told }, { hub: { defaultSlots: 2 } })
-    t.equal(await most(t, table, told), slots)
+    await takes(t, table, told, slots)
+    t.equal(posts(table, 'alice').length, slots)
   })
 }
 
 t.test('what a participant says of its slots itself counts', async (t) => {
   const table = await setLearnt(t, { alice: llamaCpp(3, 4096) }, { join: { slots: 2 } })
-  t.equal(await most(t, table, llamaCpp(3, 4096)), 2)
+  await takes(t, table, llamaCpp(3, 4096), 2)
+  t.equal(posts(table, 'alice').length, 2)
 })
 
 const EMBED = { model: MODEL, input: 'Hello' }

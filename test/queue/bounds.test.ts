@@ -39,6 +39,21 @@ t.test('a queue of none serves who can be served at once', async (t) => {
   isRefusal(t, await send(t, table.chatUrl, chat('waits')), 429, 'PTL_QUEUE_FULL')
 })
 
+t.test('who was let in and failed is not turned away on the way to somebody else', async (t) => {
+  const table = await setTableByHand(t, ['alice', 'bob'], { hub: { queueLength: 0 } })
+  const [first, second] = [ask(t, table.chatUrl, chat('first')), ask(t, table.chatUrl, chat('second'))]
+  const [one, other] = await Promise.all([table.hands.alice!.next(), table.hands.bob!.next()])
+  one.response.writeHead(500).end()
+  await table.events.next('llm:queued')
+  other.response.end('{}')
+  ;(await soon(table.hands.bob!.next(), 'the one that failed')).response.end('{}')
+  const answers = await Promise.all([first.answer, second.answer])
+  t.strictSame(
+    answers.map(({ status }) => status),
+    [200, 200],
+  )
+})
+
 t.test('the queue of one room does not fill that of another', async (t) => {
   const table = await setTableByHand(t, ['alice'], { hub: { queueLength: 1 } })
   await queueUp(t, table, 1)
@@ -141,7 +156,7 @@ t.test('who joins takes those who wait', async (t) => {
 t.test('who comes back takes those who wait', async (t) => {
   const hub = { offlineAfterMs: 1500, healthTickMs: 10 }
   const table = await setTableByHand(t, ['alice', 'bob'], { hub })
-  const heartbeat = setInterval(() => void call('POST', `${table.base}/health`, { id: 'alice' }), 200)
+  const heartbeat = setInterval(() => void call('POST', `${table.base}/health`, { id: 'alice' }).catch(() => {}), 200)
   t.teardown(() => clearInterval(heartbeat))
   await table.events.next('participant:offline', 20_000)
   const asked = await queueUp(t, table, MANY)

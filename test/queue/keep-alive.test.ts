@@ -134,12 +134,12 @@ t.test(
 )
 
 t.test('no comment comes between the head of another answer and its body', async (t) => {
-  const table = await setTableByHand(t, ['alice'], EAGER)
+  const table = await setTableByHand(t, ['alice'], { hub: { streamKeepAliveMs: 1500 } })
   const asked = ask(t, table.chatUrl, chat('waits', STREAM))
   const { response } = await table.hands.alice!.next()
   response.writeHead(400, { 'content-type': 'application/json' })
   response.flushHeaders()
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  await new Promise((resolve) => setTimeout(resolve, 2000))
   response.end('{"error":{"message":"mine"}}')
   const { status, text, headers } = await soon(asked.answer, 'the answer')
   t.strictSame([status, text, headers['content-type']], [400, '{"error":{"message":"mine"}}', 'application/json'])

@@ -84,8 +84,11 @@ export interface SchedulerOptions {
 /** A server that has never been measured is taken for a middling one, ms a byte. */
 const USUAL_MS_PER_BYTE = 0.1
 
-/** A request is charged with so much at first, and with what it really took at its end, ms. */
-const FIRST_CHARGE_MS = 5000
+/** How much the newest request weighs in what a client's requests usually take. */
+const WEIGHT = 0.5
+
+/** A request that took longer, or a clock that jumped, says nothing of what comes next. */
+const LONGEST_MS = 600_000
 
 /** Of those with a free slot the best ones are measured anew; so many, lest a meter that never says the same keeps it busy. */
 const MAX_LOOKS = 8
@@ -380,8 +383,8 @@ export function createScheduler(options: SchedulerOptions) {
     place.since += 1
     const warmBytes = prefix === undefined ? 0 : affinity.warmBytes(machine.key, prefix)
     if (prefix !== undefined) affinity.note(machine.key, prefix, seat.state.slots)
-    shares.charge(share, FIRST_CHARGE_MS)
-    resettleLines(share)
+    const { usualMs } = share
+    charge(share, usualMs)
     settleMachine(machine)
     let isReleased = false
     return {
@@ -395,8 +398,9 @@ export function createScheduler(options: SchedulerOptions) {
         isReleased = true
         seat.running -= 1
         machine.running -= 1
-        shares.charge(share, Math.max(0, now() - startedAt) - FIRST_CHARGE_MS)
-        resettleLines(share)
+        const tookMs = Math.max(0, now() - startedAt)
+        share.usualMs += WEIGHT * (Math.min(tookMs, LONGEST_MS) - share.usualMs)
+        charge(share, tookMs - usualMs)
         forgetIfGone(seat)
         settleMachine(machine)
         serve(machine)
@@ -410,7 +414,8 @@ export function createScheduler(options: SchedulerOptions) {
   const lines = new Map<Share, Set<Line>>()
 
   /** A client's share has changed, so its place among those who wait has, too. */
-  function resettleLines(share: Share): void {
+  function charge(share: Share, cost: number): void {
+    shares.charge(share, cost)
     for (const line of lines.get(share) ?? []) line.kind.lines.put(line)
   }
 

@@ -7,10 +7,15 @@ export const MAX_CLIENTS = 20_000
 /** Beyond this many half-lives numbers would lose their meaning, so they are counted from a new beginning. */
 const MAX_AGE = 500
 
+/** Of a client that has not been served yet. */
+const FIRST_MS = 5000
+
 /** A client's share of what was given, which decays. Scores can be compared with one another, and with nothing else. */
 export interface Share {
   readonly client: string
   score: number
+  /** What its requests took lately, ms: a request is charged with so much until it is known what it took. */
+  usualMs: number
 }
 
 export type Shares = ReturnType<typeof createShares>
@@ -49,14 +54,16 @@ export function createShares({ now }: { now(): number }) {
     of(client: string): Share {
       const known = shares.get(client)
       if (known !== undefined) return known
-      const share = { client, score: 0 }
+      const share = { client, score: 0, usualMs: FIRST_MS }
       remember(share)
       return share
     },
 
     /** @param cost in ms of a slot; negative: less was used than was charged at first */
     charge(share: Share, cost: number): void {
-      share.score = Math.max(0, share.score + cost * weight())
+      // First, since it may be a new beginning for all scores.
+      const counted = cost * weight()
+      share.score = Math.max(0, share.score + counted)
       // Who was forgotten meanwhile may be known anew by now, with another share.
       if (cost > 0 && shares.get(share.client) === share) remember(share)
     },
