@@ -124,6 +124,6 @@ export function readLastError({ path, type, protocol }: Spoken, text: string): T
 function readResponsesError(data: string): ToldError {
   const event = JSON.parse(data) as { type: string; code: string; message: string; param: null }
   const keys = Object.keys(event).sort().join()
-  if (event.type !== 'error' || keys !== 'code,message,param,type') throw new Error(`no error event: ${data}`)
+  if (event.type !== 'error' || keys !== 'code,error,message,param,type') throw new Error(`no error event: ${data}`)
   return { message: event.message, code: event.code }
 }
