@@ -78,7 +78,7 @@ const Form = {
   type: 'object',
   properties: {
     model: {
-      type: 'string',
+      ...ModelText,
       description: `As in JSON; behind more than 64 KiB, say it in the header \`${MODEL_HEADER}\``,
     },
   },

@@ -62,15 +62,16 @@ interface Described {
   paths?: Record<string, Record<string, { requestBody?: { required?: boolean; content: Record<string, Media> } }>>
 }
 interface Media {
-  schema?: { required?: string[] }
+  schema?: { required?: string[]; additionalProperties?: boolean }
 }
 
-/** No body is as good as an empty object, so it may be absent where no field is required. */
+/** No body is as good as an empty object, so it may be absent where no field is required; of inference it must be there. */
 function withOptionalBodies<T>(document: T): T {
   const operations = Object.values((document as Described).paths ?? {}).flatMap((path) => Object.values(path))
   for (const { requestBody } of operations) {
     const schema = requestBody?.content['application/json']?.schema
-    if (requestBody !== undefined && schema !== undefined) requestBody.required = schema.required !== undefined
+    if (requestBody === undefined || schema === undefined) continue
+    requestBody.required = schema.required !== undefined || schema.additionalProperties === true
   }
   return document
 }
