@@ -10,7 +10,7 @@ const MEANINGS = {
   401: 'No credential, or a wrong one',
   403: 'A right credential of the wrong role',
   404: 'No such room or participant',
-  409: 'The name is in use',
+  409: 'The code, id or name is in use: the error says which',
   413: 'The body is larger than the limit',
   429: 'Too much for now: `Retry-After` says for how many seconds',
   503: 'The hub is shutting down',

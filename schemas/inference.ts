@@ -107,7 +107,10 @@ export const PassedThrough = {
     [POTLUCK_HEADERS.participant]: { type: 'string', description: 'Id of who answered' },
     [POTLUCK_HEADERS.reason]: { type: 'string', description: 'Why it was chosen' },
     [POTLUCK_HEADERS.queueMs]: { type: 'string', description: 'How long the request waited for its turn, ms' },
-    [POTLUCK_HEADERS.attempts]: { type: 'string', description: 'How many participants were tried' },
+    [POTLUCK_HEADERS.attempts]: {
+      type: 'string',
+      description: 'How often it was tried, at one participant or at several',
+    },
     [POTLUCK_HEADERS.model]: { type: 'string', description: 'What the participant calls the model' },
     [POTLUCK_HEADERS.ttftMs]: { type: 'string', description: 'Until the first byte of the answer, ms' },
     [POTLUCK_HEADERS.inputTokens]: { type: 'string', description: 'Where the whole answer was there at once' },

@@ -96,7 +96,9 @@ export type Participant = Static<typeof Participant>
 export const Performance = Type.Object(
   {
     requests: Type.Integer({ description: 'That it has answered since the hub was started' }),
-    ttftMs: Type.Number({ description: 'To the first byte of an answer' }),
+    ttftMs: Type.Number({
+      description: 'From its getting a request to the first byte of its answer: without the wait in the hub',
+    }),
     tokensPerSecond: Type.Number({ description: 'Of the output' }),
   },
   { description: 'How fast it has been lately: moving averages, absent until it has served' },

@@ -161,7 +161,8 @@ export default fp<AccessOptions>(
       },
       askerOf(request) {
         const { key, participantId } = request.identity
-        if (participantId !== undefined) return { client: `participant ${participantId}`, owner: { participantId } }
+        if (participantId !== undefined)
+          return { client: `participant ${request.room.room.id}/${participantId}`, owner: { participantId } }
         const client = key === undefined ? `address ${networkOf(addressOf(request))}` : `key ${key.id}`
         const address = provenAddress(request)
         // Everybody on this machine has the same: it tells nobody from anybody.

@@ -12,8 +12,10 @@ export interface RoomKey {
  * requests: it can be named all the same, by a colon behind it (`OLLAMA:`).
  */
 const PLACEHOLDERS: ReadonlySet<string> = new Set(
-  ['apikey', 'default', 'demo', 'dummy', 'empty', 'fake', 'lmstudio', 'local', 'nokey', 'none', 'noneeded', 'notneeded']
-    .concat(['notused', 'null', 'ollama', 'placeholder', 'secret', 'test', 'token', 'undefined', 'unused', 'xxxx'])
+  ['123456', 'abc123', 'anykey', 'anything', 'apikey', 'changeme', 'default', 'demo', 'dummy', 'empty', 'fake', 'false']
+    .concat(['foobar', 'litellm', 'llamacpp', 'lmstudio', 'local', 'localai', 'nokey', 'none', 'noneeded', 'notneeded'])
+    .concat(['notrequired', 'notused', 'null', 'ollama', 'openai', 'password', 'placeholder', 'potluck', 'required'])
+    .concat(['secret', 'test', 'token', 'true', 'undefined', 'unused', 'vllm', 'whatever', 'xxxx', 'yourkey'])
     .map((text) => text.toUpperCase()),
 )
 

@@ -24,7 +24,7 @@ export default fp<MetricsPluginOptions>(
     metrics.gaugeBy(
       'status',
       'potluck_participants',
-      'Participants of all rooms; busy is who has paused',
+      'Participants of all rooms; busy is who has paused, or whose slots are all taken',
       async () => (await roomStore.census()).participants,
     )
     app.decorate('metrics', metrics)

@@ -14,33 +14,39 @@ export interface JsonAnswer {
   body?: Record<string, unknown>
 }
 
+export interface Question {
+  path: string
+  timeoutMs: number
+  /** @default 1 MiB */
+  maxBytes?: number
+  /** Sent as JSON, by POST. */
+  body?: object
+}
+
 /** Asks a participant's server a small question of the hub's own. */
 export async function askJson(
   dispatcher: Dispatcher,
   { origin, basePath }: AskedTarget,
-  path: string,
-  timeoutMs: number,
-  method: 'GET' | 'POST' = 'GET',
-  question?: object,
+  { path, timeoutMs, maxBytes = MAX_ANSWER_BYTES, body: question }: Question,
 ): Promise<JsonAnswer> {
   const signal = AbortSignal.timeout(timeoutMs)
   const headers = {
     accept: 'application/json',
     ...(question === undefined ? {} : { 'content-type': 'application/json' }),
   }
-  const asked = question === undefined ? {} : { body: JSON.stringify(question) }
-  const options = { origin, path: `${basePath}${path}`, method, headers, signal, ...asked } as const
+  const asked = question === undefined ? { method: 'GET' } : { method: 'POST', body: JSON.stringify(question) }
+  const options = { origin, path: `${basePath}${path}`, headers, signal, ...asked } as Dispatcher.RequestOptions
   const { statusCode, body } = await dispatcher.request(options)
-  const object = parse(await readAll(body))
+  const object = parse(await readAll(body, maxBytes))
   return object === undefined ? { statusCode } : { statusCode, body: object }
 }
 
-async function readAll(body: Dispatcher.ResponseData['body']): Promise<string> {
+async function readAll(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of body) {
     bytes += (chunk as Buffer).length
-    if (bytes > MAX_ANSWER_BYTES) break
+    if (bytes > maxBytes) break
     chunks.push(chunk as Buffer)
   }
   return Buffer.concat(chunks).toString()

@@ -116,6 +116,7 @@ const IMAGE_MARKS = ['"image_url"', '"input_image"', '"image"', '"images"'].map(
 function needsOf(protocol: Protocol, { values }: ScannedObject, body: Buffer, prompt: readonly Buffer[]): Needs {
   const abilities: Ability[] = []
   if (protocol.embeds === true) abilities.push('embed')
+  if (protocol.errorShape === 'ollama') abilities.push('ollama')
   const hasImages = prompt.some((piece) => IMAGE_MARKS.some((mark) => piece.includes(mark)))
   if (hasImages) abilities.push('images')
   const tools = values.get('tools')

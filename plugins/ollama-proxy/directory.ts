@@ -74,11 +74,15 @@ export function createDirectory(options: DirectoryOptions) {
       return
     }
     entry.fresh = undefined
-    if (scheduler.waitingIn(roomId) > 0) void freshen(entry)
+    // Where that fails, the next request finds it out, and says so.
+    if (scheduler.waitingIn(roomId) > 0) freshen(entry).catch(() => {})
   }
 
   function freshen(entry: RoomEntry): Promise<void> {
-    entry.fresh ??= refresh(entry)
+    entry.fresh ??= refresh(entry).catch((error: unknown) => {
+      entry.fresh = undefined
+      throw error
+    })
     return entry.fresh
   }
 
@@ -109,7 +113,7 @@ export function createDirectory(options: DirectoryOptions) {
     entry.byId = new Map(records.map(({ key, participant }) => [participant.id, key]))
     onSeen(records)
     entry.windows = windowsOf(records)
-    for (const record of records) scheduler.putSeat(seatOf(record))
+    scheduler.putSeats(records.map(seatOf))
     for (const [name, known] of entry.kinds) {
       if (known.kind.isIdle) forgetWhereOld(entry, name, known)
       else resolve(entry, known)
@@ -178,15 +182,16 @@ export function createDirectory(options: DirectoryOptions) {
         groups: 0,
         able: 0,
       }
-      entry.kinds.set(name, known)
       forgetOldest(entry)
+      entry.kinds.set(name, known)
     }
     if (known.version !== entry.version) resolve(entry, known)
     return known
   }
 
   function forgetOldest({ kinds }: RoomEntry): void {
-    if (kinds.size <= MAX_KINDS) return
+    // Where somebody waits in each of them they are kept: the queue has a bound of its own.
+    if (kinds.size < MAX_KINDS) return
     for (const [name, { kind }] of kinds) {
       if (!kind.isIdle) continue
       kind.remove()
@@ -241,7 +246,8 @@ export function createDirectory(options: DirectoryOptions) {
         /** Of whoever shows a participant's token, or comes from where it joined. */
         ownedBy({ participantId, address }: { participantId?: string; address?: string }): ReadonlySet<string> {
           const key = participantId === undefined ? undefined : entry.byId.get(participantId)
-          if (key !== undefined) return new Set([key])
+          const record = key === undefined ? undefined : entry.byKey.get(key)
+          if (key !== undefined && record !== undefined) return isOwnMachine(record) ? new Set([key]) : NOBODY
           return (address === undefined ? undefined : entry.byAddress.get(address)) ?? NOBODY
         },
 
@@ -322,14 +328,25 @@ export function createDirectory(options: DirectoryOptions) {
   }
 }
 
+/** Whoever joined from the machine itself; somebody else's server is nobody's to be first at. */
+function isOwnMachine({ target }: ParticipantRecord): boolean {
+  const host = new URL(target.origin).hostname.replace(/^\[|\]$/g, '')
+  return host === target.joinedFrom || (isLoopback(host) && isLoopback(target.joinedFrom ?? ''))
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
+
 function machineOf({ target }: ParticipantRecord): string {
   return `${target.origin}${target.basePath}`
 }
 
 function byAddressOf(records: readonly ParticipantRecord[]): Map<string, Set<string>> {
   const byAddress = new Map<string, Set<string>>()
-  for (const { key, owner } of records) {
-    if (owner.address === undefined || owner.tokenUsed) continue
+  for (const record of records) {
+    const { key, owner } = record
+    if (owner.address === undefined || owner.tokenUsed || !isOwnMachine(record)) continue
     byAddress.set(owner.address, (byAddress.get(owner.address) ?? new Set()).add(key))
   }
   return byAddress
@@ -339,4 +356,5 @@ const LACKS: Readonly<Record<Ability, string>> = {
   embed: 'make embeddings',
   images: 'see images',
   tools: 'call tools',
+  ollama: "speak Ollama's API (its server is another one: /v1/chat/completions it has)",
 }

@@ -20,7 +20,7 @@ import type { Makers } from './makers.ts'
 import { Meter, round } from './meter.ts'
 import type { Performances } from './performance.ts'
 import type { ForwardRequest, ProxyLimits, Served } from './proxy.ts'
-import { type QueueLimits, waitForTurn } from './queueing.ts'
+import { type ClientCounts, type QueueLimits, waitForTurn } from './queueing.ts'
 import { findManager, makerOf } from './routing.ts'
 import { RefusedAnswer } from './upstream-errors.ts'
 
@@ -31,6 +31,7 @@ export interface ErrandTools {
   clock: Clock
   limits: ProxyLimits
   queue: QueueLimits
+  counts: ClientCounts
   scheduler: Scheduler
   directory: Directory
   breakers: Breakers
@@ -63,6 +64,9 @@ const RETRYABLE: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
 
 /** Between two attempts at the same participant, ms; spread, so that many who failed at once don't come back at once. */
 const RETRY_PAUSE_MS = { least: 200, most: 600 } as const
+
+/** So long a participant may ask to be left alone while an alias has another model to go on to, ms. */
+const SHORT_PAUSE_MS = 1000
 
 /** Whether somebody else is free by now is looked at so often, while a first token is late, ms. */
 const LATE_LOOK_MS = 1000
@@ -155,7 +159,7 @@ export class Errand {
     this.#index = entry.index
     while (entry !== undefined) {
       const grant = await this.#turn(entry, asker)
-      const record = room.recordOf(grant.key) ?? (await this.#reopened(grant.key))
+      const record = room.recordOf(grant.key) ?? (await this.#reopened(grant))
       this.#endIfOver(grant)
       if (record === undefined) {
         grant.release()
@@ -189,8 +193,13 @@ export class Errand {
   }
 
   /** It joined while the request waited. */
-  async #reopened(key: string): Promise<ParticipantRecord | undefined> {
-    return (await this.#tools.directory.open(this.request.room, this.asking.needs)).recordOf(key)
+  async #reopened({ key, release }: Grant): Promise<ParticipantRecord | undefined> {
+    try {
+      return (await this.#tools.directory.open(this.request.room, this.asking.needs)).recordOf(key)
+    } catch (error) {
+      release()
+      throw error
+    }
   }
 
   /** Some requests are for one participant alone, whoever is free. */
@@ -223,6 +232,7 @@ export class Errand {
     const turn = waitForTurn({
       scheduler,
       limits: queue,
+      counts: this.#tools.counts,
       roomId: room.room.id,
       entry,
       asker,
@@ -299,7 +309,9 @@ export class Errand {
     const another = this.#another(room, record)
     this.#tried.add(record.key)
     if (another?.index === this.#index) return another
-    if (this.#mayRepeat(failure)) {
+    // Whoever asks for a pause while somebody else could serve does not hold everybody up.
+    const isWorthIt = another === undefined || (failure.retryAfterMs ?? 0) <= SHORT_PAUSE_MS
+    if (isWorthIt && this.#mayRepeat(failure)) {
       const again = await this.#again(room, record, failure, another === undefined)
       if (again !== undefined) return this.#goTo(again)
     }
@@ -325,7 +337,9 @@ export class Errand {
     isLast: boolean,
   ): Promise<KindEntry | undefined> {
     this.#isRepeated = true
-    await this.#pause(retryAfterMs ?? randomInt(RETRY_PAUSE_MS.least, RETRY_PAUSE_MS.most))
+    const pauseMs = retryAfterMs ?? randomInt(RETRY_PAUSE_MS.least, RETRY_PAUSE_MS.most)
+    this.#queuedMs += pauseMs
+    await this.#pause(pauseMs)
     this.#tried.delete(key)
     // However often it failed: nobody else is left.
     if (isLast) this.#tools.breakers.closeEarly(key)
@@ -376,7 +390,7 @@ export class Errand {
     const { request, asking, startedAt } = this
     const { protocol, endpoint, room } = request
     const { clock, limits, makers, dispatcherFor, via } = this.#tools
-    const meter = new Meter({ protocol, startedAt, requestBytes: asking.textBytes })
+    const meter = new Meter({ protocol, startedAt, sentAt: clock.elapsed(), requestBytes: asking.textBytes })
     const forward = new Forward({
       response: request.response,
       protocol,
@@ -420,8 +434,10 @@ export class Errand {
   #watchFirstToken(forward: Forward, { record }: Attempt): () => void {
     const { limits, directory } = this.#tools
     if (!this.asking.stream || this.#attempts >= this.#mostAttempts()) return () => {}
+    let repeat: NodeJS.Timeout | undefined
     const look = async (): Promise<void> => {
-      if (this.isRoomClosed) return
+      if (forward.isStarted) clearInterval(repeat)
+      if (forward.isStarted || this.isRoomClosed) return
       const room = await directory.open(this.request.room, this.asking.needs)
       const others = room.find(this.asking.model, this.#index, new Set([...this.#tried, record.key]))
       if (forward.isStarted || others === undefined || others.kind.isFull) return
@@ -429,10 +445,11 @@ export class Errand {
         new LateFirstToken(`No first token within ${limits.firstTokenMs / 1000} s, and somebody else is free`),
       )
     }
-    let repeat: NodeJS.Timeout | undefined
     const first = setTimeout(() => {
-      repeat = setInterval(() => void look(), LATE_LOOK_MS).unref()
-      void look()
+      // Where a look fails there is another one.
+      const lookOnce = () => void look().catch(() => {})
+      repeat = setInterval(lookOnce, LATE_LOOK_MS).unref()
+      lookOnce()
     }, limits.firstTokenMs).unref()
     return () => {
       clearTimeout(first)
@@ -441,10 +458,14 @@ export class Errand {
   }
 
   /** The first byte of a stream tells how fast the prompt was read. */
-  #measure({ record, at, coldBytes, beside }: Attempt, { kind }: Outcome, { firstByteAt }: Meter): void {
-    if (kind !== 'complete' || !this.asking.stream || firstByteAt === undefined) return
+  #measure({ record, at, coldBytes, beside }: Attempt, outcome: Outcome, { firstByteAt }: Meter): void {
+    if (outcome.kind !== 'complete' || firstByteAt === undefined) return
     const { performances, hiddenQueues, clock } = this.#tools
     const { key } = record
+    const { isQuiet } = this.request.endpoint
+    const isCounted = isQuiet !== true && this.request.protocol.generates !== false
+    if (isCounted) performances.note(key, { ...outcome.metrics, ttftMs: round(firstByteAt - at) })
+    if (!this.asking.stream) return
     if (coldBytes > 0) performances.noteReading(key, firstByteAt - at, coldBytes)
     hiddenQueues.note({ key, sentAt: at, firstAt: firstByteAt, endedAt: clock.elapsed(), beside })
   }
@@ -454,7 +475,8 @@ export class Errand {
     const { breakers } = this.#tools
     const { key } = attempt.record
     attempt.release()
-    if (isFailure(outcome)) breakers.failed(key)
+    // What is not about generating says nothing of whether it can; nor does a prompt that takes its time.
+    if (isFailure(outcome) && this.request.endpoint.isQuiet !== true) breakers.failed(key)
     else if (isAnswer(outcome)) breakers.succeeded(key)
     const isRetrying = isRetryable(outcome) && mayTryAnother(setbackOf(outcome))
     this.#announceEnd(attempt, outcome, isRetrying)
@@ -599,7 +621,8 @@ function isRetryable(outcome: Outcome): boolean {
 /** Whether it speaks against the participant; where nobody else is left, such an answer is passed on all the same. */
 function isFailure(outcome: Outcome): boolean {
   if (outcome.kind === 'refused') return RETRYABLE.has(outcome.statusCode)
-  return outcome.kind === 'passed' || (outcome.kind === 'failed' && !isCatalogued(outcome.error))
+  if (outcome.kind === 'passed') return outcome.isTooLong !== true
+  return outcome.kind === 'failed' && !isCatalogued(outcome.error) && !(outcome.error instanceof LateFirstToken)
 }
 
 /** Of the hub's own errors, each says for itself what to do. */

@@ -87,7 +87,11 @@ export default fp<OllamaProxyOptions>(
         maxAttempts: options.maxAttempts,
         streamKeepAliveMs: options.streamKeepAliveMs,
       },
-      queue: { length: options.queueLength, waitMs: options.queueTimeoutMs },
+      queue: {
+        length: options.queueLength,
+        lengthOfClient: Math.max(LEAST_OF_CLIENT, Math.ceil(options.queueLength / 2)),
+        waitMs: options.queueTimeoutMs,
+      },
       defaultSlots,
       learnIntervalMs: options.learnIntervalMs,
       bodyLimit: inferenceBodyLimit,
@@ -112,11 +116,15 @@ export default fp<OllamaProxyOptions>(
       'Requests of inference that have not ended yet',
       () => proxy.inFlight,
     )
+    app.metrics.gauge('potluck_requests_waiting', 'Requests that wait for their turn', () => proxy.waiting)
     app.addHook('preClose', () => proxy.drain())
     app.addHook('onClose', destroy)
   },
   { name: 'ollama-proxy', dependencies: ['access', 'event-bus', 'metrics', 'room-store'] },
 )
+
+/** Requests that one client may have waiting in a room, however short its queue is. */
+const LEAST_OF_CLIENT = 100
 
 const NO_USAGE = { inputTokens: 0, outputTokens: 0 }
 

@@ -1,7 +1,7 @@
 import { withoutImpliedTag } from '../../schemas/models.ts'
 
 /** What a model can be asked for, where a server tells. */
-export type Ability = 'embed' | 'images' | 'tools'
+export type Ability = 'embed' | 'images' | 'tools' | 'ollama'
 
 export interface ModelKnowledge {
   /** Tokens of prompt and answer together. */
@@ -9,6 +9,8 @@ export interface ModelKnowledge {
   readonly isLoaded?: boolean
   /** Of those that the server tells of, which the model has; absent: it tells nothing. */
   readonly abilities?: ReadonlySet<Ability>
+  /** It is served by a server that is known to have none of Ollama's own API. */
+  readonly isForeign?: true
 }
 
 export type ServerKind = 'ollama' | 'llama.cpp' | 'lmstudio' | 'vllm' | 'unknown'
@@ -41,18 +43,24 @@ const MAX_SHOWN = 32
 type Told = Record<string, unknown>
 
 /** Asks a server; undefined where it does not answer with a JSON object. */
-export type Ask = (method: 'GET' | 'POST', path: string, body?: object) => Promise<Told | undefined>
+export type Ask = (path: string, body?: object) => Promise<Told | undefined>
 
 /** Finds out what kind of server it is, and what it can do. @param offered the models that it offers in the room */
 export async function learn(ask: Ask, offered: readonly string[]): Promise<Knowledge> {
-  const version = await ask('GET', '/api/version')
+  const version = await ask('/api/version')
   if (typeof version?.version === 'string') return learnOllama(ask, offered)
-  const props = await ask('GET', '/props')
+  const props = await ask('/props')
   if (isObject(props?.default_generation_settings)) return learnLlamaCpp(props)
-  const native = await ask('GET', '/api/v0/models')
-  if (Array.isArray(native?.data)) return learnLmStudio(native.data.filter(isObject))
-  const list = await ask('GET', '/v1/models')
-  return Array.isArray(list?.data) ? learnOpenAi(list.data.filter(isObject)) : NO_KNOWLEDGE
+  const native = await ask('/api/v0/models')
+  if (Array.isArray(native?.data)) return learnLmStudio(offeredOf(native.data, offered))
+  const list = await ask('/v1/models')
+  return Array.isArray(list?.data) ? learnOpenAi(offeredOf(list.data, offered)) : NO_KNOWLEDGE
+}
+
+/** Of all that a server has, what it offers here; the rest would only be kept. */
+function offeredOf(list: readonly unknown[], offered: readonly string[]): Told[] {
+  const names = new Set(offered.map(withoutImpliedTag))
+  return list.filter(isObject).filter((told) => names.has(withoutImpliedTag(textAt(told, 'id'))))
 }
 
 function known(kind: ServerKind, models: ReadonlyMap<string, ModelKnowledge>, told?: number): Knowledge {
@@ -63,14 +71,14 @@ function known(kind: ServerKind, models: ReadonlyMap<string, ModelKnowledge>, to
 const OLLAMA_ABILITIES: Readonly<Record<string, Ability>> = { embedding: 'embed', vision: 'images', tools: 'tools' }
 
 async function learnOllama(ask: Ask, offered: readonly string[]): Promise<Knowledge> {
-  const running = await ask('GET', '/api/ps')
+  const running = await ask('/api/ps')
   const loaded = new Map(
     listOf(running?.models).map((told) => [withoutImpliedTag(textAt(told, 'name')), countAt(told, 'context_length')]),
   )
   const models = new Map<string, ModelKnowledge>()
   for (const name of offered.slice(0, MAX_SHOWN)) {
     const bare = withoutImpliedTag(name)
-    const abilities = abilitiesOf(await ask('POST', '/api/show', { model: name }), 'capabilities', OLLAMA_ABILITIES)
+    const abilities = abilitiesOf(await ask('/api/show', { model: name }), 'capabilities', OLLAMA_ABILITIES)
     // What a model could take is no matter: the server gives it less, and tells how much once it is loaded.
     const contextTokens = loaded.get(bare)
     models.set(bare, {
@@ -101,7 +109,8 @@ const LMSTUDIO_TYPES: Readonly<Record<string, readonly Ability[]>> = { llm: [], 
 function learnLmStudio(list: readonly Told[]): Knowledge {
   const models = new Map<string, ModelKnowledge>()
   for (const told of list) {
-    const types = LMSTUDIO_TYPES[textAt(told, 'type')]
+    const type = textAt(told, 'type')
+    const types = Object.hasOwn(LMSTUDIO_TYPES, type) ? LMSTUDIO_TYPES[type] : undefined
     const contextTokens = countAt(told, 'loaded_context_length')
     const abilities = new Set<Ability>(types)
     if (!Array.isArray(told.capabilities) || told.capabilities.includes('tool_use')) abilities.add('tools')
@@ -132,7 +141,9 @@ function abilitiesOf(
 ): Set<Ability> | undefined {
   const list = told?.[key]
   if (!Array.isArray(list)) return undefined
-  return new Set(list.flatMap((name) => (typeof name === 'string' ? (names[name] ?? []) : [])))
+  return new Set(
+    list.flatMap((name) => (typeof name === 'string' && Object.hasOwn(names, name) ? (names[name] ?? []) : [])),
+  )
 }
 
 function listOf(value: unknown): Told[] {
@@ -162,12 +173,20 @@ export interface Needs {
 
 export const NO_NEEDS: Needs = { abilities: [], promptTokens: 0 }
 
-export function modelOf({ models }: Knowledge, name: string): ModelKnowledge {
-  return models.get(withoutImpliedTag(name)) ?? models.get('') ?? {}
+/** They say what they are, and Ollama's API is not theirs; of others nobody knows. */
+const FOREIGN: ReadonlySet<ServerKind> = new Set(['llama.cpp', 'lmstudio', 'vllm'])
+
+export function modelOf({ kind, models }: Knowledge, name: string): ModelKnowledge {
+  const model = models.get(withoutImpliedTag(name)) ?? models.get('') ?? {}
+  return FOREIGN.has(kind) ? { ...model, isForeign: true } : model
 }
 
 /** @returns what the model lacks, as far as is known */
-export function lackOf({ abilities, contextTokens }: ModelKnowledge, needs: Needs): Ability | 'context' | undefined {
+export function lackOf(model: ModelKnowledge, needs: Needs): Ability | 'context' | undefined {
+  const { abilities, contextTokens, isForeign = false } = model
+  if (isForeign && needs.abilities.includes('ollama')) return 'ollama'
   if (contextTokens !== undefined && needs.promptTokens > contextTokens) return 'context'
-  return abilities === undefined ? undefined : needs.abilities.find((ability) => !abilities.has(ability))
+  return abilities === undefined
+    ? undefined
+    : needs.abilities.find((ability) => ability !== 'ollama' && !abilities.has(ability))
 }

@@ -16,6 +16,15 @@ export interface LearnerOptions {
 /** A server that is busy answers late; it is asked again later. */
 const TIMEOUT_MS = 3000
 
+/** For all questions to one server. */
+const DEADLINE_MS = 8000
+
+/** What a server says of one thing, bytes. */
+const MAX_BYTES = 256 * 1024
+
+/** Servers of one room that are asked at once: slow ones of one room keep nobody else's from being asked. */
+const MAX_OF_A_ROOM = 4
+
 /** Servers that are asked at once: a room of a thousand joins within a second. */
 const MAX_AT_ONCE = 16
 
@@ -26,7 +35,7 @@ export function createLearner({ dispatcherFor, clock, intervalMs, onChange }: Le
   /** By the target, which a participant that joins anew has anew; it goes when the participant goes. */
   const known = new WeakMap<Target, { knowledge: Knowledge; at: number; models: readonly string[] }>()
   const queue = new Map<string, ParticipantRecord>()
-  const asking = new Set<Target>()
+  const asking = new Map<Target, string>()
   let isClosed = false
 
   function isFresh({ target, participant }: ParticipantRecord): boolean {
@@ -36,8 +45,12 @@ export function createLearner({ dispatcherFor, clock, intervalMs, onChange }: Le
 
   async function ask(record: ParticipantRecord): Promise<void> {
     const dispatcher = dispatcherFor(record)
-    const knowledge = await learn(async (method, path, body) => {
-      const answer = await askJson(dispatcher, record.target, path, TIMEOUT_MS, method, body)
+    const endAt = clock.elapsed() + DEADLINE_MS
+    const knowledge = await learn(async (path, body) => {
+      const timeoutMs = Math.min(TIMEOUT_MS, endAt - clock.elapsed())
+      if (timeoutMs <= 0) throw new Error('It takes too long')
+      const question = { path, timeoutMs, maxBytes: MAX_BYTES, ...(body === undefined ? {} : { body }) }
+      const answer = await askJson(dispatcher, record.target, question)
       return answer.statusCode === 200 ? answer.body : undefined
     }, record.participant.models).catch(() => undefined)
     const before = known.get(record.target)?.knowledge
@@ -48,18 +61,24 @@ export function createLearner({ dispatcherFor, clock, intervalMs, onChange }: Le
   }
 
   function start(record: ParticipantRecord): void {
-    asking.add(record.target)
+    asking.set(record.target, record.roomId)
     void ask(record).finally(() => {
       asking.delete(record.target)
       next()
     })
   }
 
+  function countOf(roomId: string): number {
+    let count = 0
+    for (const room of asking.values()) if (room === roomId) count += 1
+    return count
+  }
+
   function next(): void {
     for (const [key, record] of queue) {
       if (asking.size >= MAX_AT_ONCE) return
       // Who is slow is not asked twice at the same time, however often others look.
-      if (asking.has(record.target)) continue
+      if (asking.has(record.target) || countOf(record.roomId) >= MAX_OF_A_ROOM) continue
       queue.delete(key)
       if (!isFresh(record)) start(record)
     }

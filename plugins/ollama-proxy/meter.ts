@@ -13,6 +13,9 @@ const BYTES_PER_TOKEN = 4
 const LF = 0x0a
 const CR = 0x0d
 
+/** A stream that was written in less than this share of the time was held back somewhere, and came at once. */
+const LEAST_WRITING = 0.05
+
 /** Beyond this a native search is faster than the loop. */
 const LONG_LINE = 64
 
@@ -20,6 +23,8 @@ export interface MeterOptions {
   protocol: Pick<Protocol, 'readUsage' | 'generates' | 'streamType'>
   /** When the request came, ms. */
   startedAt: number
+  /** When the participant got it: what it waited before says nothing of how fast that is. @default startedAt */
+  sentAt?: number
   /** Of the client's request, for the estimate; 0 where it is no text. */
   requestBytes: number
 }
@@ -76,10 +81,18 @@ export class Meter {
       inputTokens,
       outputTokens,
       totalTokens: inputTokens + outputTokens,
-      tokensPerSecond:
-        this.#frames > 1 ? speed(outputTokens - 1, durationMs - ttftMs) : speed(outputTokens, durationMs),
+      tokensPerSecond: this.#speed(outputTokens, now),
       estimated: told === undefined,
     }
+  }
+
+  /** Of a stream, the first token took the time before it; what came in one burst was made in all of the time. */
+  #speed(tokens: number, now: number): number {
+    const { startedAt, sentAt = startedAt } = this.#options
+    const wholeMs = now - sentAt
+    const writingMs = now - (this.#firstByteAt ?? now)
+    const isStream = this.#frames > 1 && writingMs >= wholeMs * LEAST_WRITING
+    return isStream ? speed(tokens - 1, writingMs) : speed(tokens, wholeMs)
   }
 
   /** As the server told it, else as it was counted. */
@@ -163,7 +176,6 @@ function lineEnd(chunk: Buffer, from: number): number {
   return end === -1 ? chunk.length : end
 }
 
-/** Of a stream, the first token took the time before it. */
 function speed(tokens: number, ms: number): number {
   return ms <= 0 || tokens <= 0 ? 0 : round((tokens * 1000) / ms)
 }

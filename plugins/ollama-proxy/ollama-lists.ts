@@ -50,6 +50,24 @@ function isObject(value: unknown): value is Told {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+const KEPT = ['name', 'model', 'digest', 'modified_at', 'expires_at'] as const
+const KEPT_NUMBERS = ['size', 'size_vram', 'context_length'] as const
+
+/** Of an answer what the lists are made of, of models on offer alone: the rest would only be kept. */
+export function keepOffered({ models, version }: Told, offered: readonly string[]): Told {
+  const names = new Set(offered.map(withoutImpliedTag))
+  const kept = (Array.isArray(models) ? models.filter(isObject) : [])
+    .filter((told) => names.has(withoutImpliedTag(textAt(told, 'name') || textAt(told, 'model'))))
+    .slice(0, names.size)
+    .map((told) => ({
+      ...Object.fromEntries(KEPT.map((key) => [key, textAt(told, key)])),
+      ...Object.fromEntries(KEPT_NUMBERS.map((key) => [key, numberAt(told, key)])),
+      details: detailsOf(told),
+    }))
+  // A copy: a piece of a long text would keep all of it in memory.
+  return JSON.parse(JSON.stringify({ models: kept, version: textAt({ version }, 'version') })) as Told
+}
+
 /** What a server tells of its models, by their bare names. */
 function toldBy({ answer }: Surveyed): Map<string, Told> {
   const models = Array.isArray(answer?.models) ? answer.models.filter(isObject) : []

@@ -45,6 +45,6 @@ export async function probeEndpoint(
 }
 
 async function ask(dispatcher: Dispatcher, target: ProbeTarget, path: string, timeoutMs: number) {
-  const { statusCode, body } = await askJson(dispatcher, target, path, timeoutMs)
+  const { statusCode, body } = await askJson(dispatcher, target, { path, timeoutMs })
   return { statusCode, body: body as Answer | undefined }
 }

@@ -19,7 +19,7 @@ import { createLearner } from './learner.ts'
 import { createMakers } from './makers.ts'
 import { createPerformances } from './performance.ts'
 import type { Endpoint, Protocol, Usage } from './protocols/protocol.ts'
-import type { QueueLimits } from './queueing.ts'
+import type { ClientCounts, QueueLimits } from './queueing.ts'
 import { type Upload, UploadBroken } from './upload.ts'
 
 export interface ProxyLimits {
@@ -127,7 +127,7 @@ export function createProxy(options: ProxyOptions) {
   const business = createBusiness({ tell: (key, isBusy) => tellBusy(key, isBusy) })
   const scheduler = createScheduler({ now, affinity, speedOf: performances.speedOf, onBusy: business.note })
   const breakers = createBreakers({ now, onChange: (key) => directory.settle(key) })
-  const hiddenQueues = createHiddenQueues({ onFound: (key) => directory.settle(key) })
+  const hiddenQueues = createHiddenQueues({ now, onFound: (key) => directory.settle(key) })
   const learner = createLearner({
     dispatcherFor,
     clock,
@@ -154,7 +154,9 @@ export function createProxy(options: ProxyOptions) {
     },
   })
   const underWay = new Map<Errand, Promise<void>>()
+  const counts: ClientCounts = new Map()
   const tools = {
+    counts,
     events,
     dispatcherFor,
     clock,
@@ -171,28 +173,25 @@ export function createProxy(options: ProxyOptions) {
   const timer = setInterval(directory.lookAgain, Math.max(1000, learnIntervalMs)).unref()
   // Whoever has joined is asked at once, so that the first request finds something known.
   rooms.watch((roomId, isClosed) => {
-    if (!isClosed && learnIntervalMs > 0) void rooms.listParticipants(roomId).then(learner.look)
+    if (!isClosed && learnIntervalMs > 0) rooms.listParticipants(roomId).then(learner.look, () => {})
   })
   let isClosing = false
 
   function onServed({ request }: Errand, served: Served): void {
-    const { endpoint, protocol } = request
-    if (endpoint.isQuiet !== true) {
-      const { outcome } = served
-      if (outcome.kind === 'complete' && protocol.generates !== false) performances.note(served.key, outcome.metrics)
-      observe?.(served)
-    }
+    if (request.endpoint.isQuiet !== true) observe?.(served)
     request.onServed(served)
   }
 
   /** Where there is but one it is no matter what is warm there. */
-  function prefixOf({ prompt, cacheKey }: Asking, participants: number): { prefix?: Prefix } {
-    return participants < 2 || prompt.length === 0 ? {} : { prefix: affinity.prefixOf(prompt, cacheKey) }
+  function prefixOf(roomId: string, { prompt, cacheKey, model }: Asking, participants: number): { prefix?: Prefix } {
+    if (participants < 2 || prompt.length === 0) return {}
+    return { prefix: affinity.prefixOf(prompt, cacheKey, `${roomId}/${model}`) }
   }
 
   function tellBusy(key: string, isBusy: boolean): void {
     const border = key.indexOf('/')
-    void rooms.setBusy(key.slice(0, border), key.slice(border + 1), isBusy)
+    // What can't be told now is told with the next change.
+    rooms.setBusy(key.slice(0, border), key.slice(border + 1), isBusy).catch(() => {})
   }
 
   async function endAfterGrace(errands: readonly Errand[], reason: Error): Promise<void> {
@@ -220,7 +219,11 @@ export function createProxy(options: ProxyOptions) {
       if (isClosing) throw new HubClosing()
       if (response.destroyed) return
       const errand = new Errand(request, asking, startedAt, shared)
-      const asker = { client, owns: room.ownedBy(owner), ...prefixOf(asking, room.records.length) }
+      const asker = {
+        client,
+        owns: room.ownedBy(owner),
+        ...prefixOf(request.room.room.id, asking, room.records.length),
+      }
       const running = errand.run(room, asker)
       underWay.set(errand, running)
       try {
@@ -233,6 +236,13 @@ export function createProxy(options: ProxyOptions) {
     /** Requests that have not ended yet. */
     get inFlight(): number {
       return underWay.size
+    },
+
+    /** Requests that wait for their turn, in all rooms. */
+    get waiting(): number {
+      let waiting = 0
+      for (const count of counts.values()) waiting += count
+      return waiting
     },
 
     /** How fast a participant has been lately; undefined where it has served nothing yet. */

@@ -5,11 +5,17 @@ import type { KindEntry } from './directory.ts'
 export interface QueueLimits {
   /** Requests that wait in one room. */
   length: number
+  /** Of them those of one client, so that one does not keep all the others out. */
+  lengthOfClient: number
   /** How long one may wait. */
   waitMs: number
 }
 
+/** How many wait of each client, by room and client. */
+export type ClientCounts = Map<string, number>
+
 export interface QueueingOptions {
+  counts: ClientCounts
   scheduler: Scheduler
   limits: QueueLimits
   /** Why nobody can be asked any more. */
@@ -38,20 +44,26 @@ const RETRY_AFTER_S = 5
  * @throws PTL_QUEUE_FULL, PTL_QUEUE_TIMEOUT, what `refusal` says, and why it was given up
  */
 export function waitForTurn(options: TurnOptions): Promise<Grant> | Grant {
-  const { scheduler, limits, roomId, entry, asker, isRetry } = options
+  const { scheduler, counts, limits, roomId, entry, asker, isRetry } = options
   let grantedAtOnce: Grant | undefined
   let resolve: (grant: Grant) => void = (grant) => {
     grantedAtOnce = grant
   }
   let refuse = (): void => {}
   const turn = { onGrant: (grant: Grant) => resolve(grant), onNobody: () => refuse() }
-  const isQueueFull = !isRetry && scheduler.waitingIn(roomId) >= limits.length
+  const counted = `${roomId} ${asker.client}`
+  const own = counts.get(counted) ?? 0
+  const isQueueFull = !isRetry && (scheduler.waitingIn(roomId) >= limits.length || own >= limits.lengthOfClient)
   if (isQueueFull && entry.kind.isFull) throw new QueueFull(RETRY_AFTER_S)
   const waiting = entry.kind.enter(asker, turn)
   if (grantedAtOnce !== undefined) return grantedAtOnce
   return new Promise((granted, failed) => {
     const { onGivenUp, waitedMs, refusal, onQueued } = options
+    counts.set(counted, own + 1)
     const end = (): void => {
+      const left = (counts.get(counted) ?? 1) - 1
+      if (left > 0) counts.set(counted, left)
+      else counts.delete(counted)
       clearTimeout(timer)
       stopListening()
       waiting?.leave()

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { Clock } from '../../schemas/clock.ts'
 import type { ParticipantRecord, Target } from '../room-store/store.ts'
 import { askJson } from './ask.ts'
+import { keepOffered } from './ollama-lists.ts'
 
 export interface SurveyOptions {
   dispatcherFor(record: ParticipantRecord): Dispatcher
@@ -13,6 +14,12 @@ const TIMEOUT_MS = 2000
 
 /** A list may be as old as this, so that a page that polls it costs a participant next to nothing. */
 const FRESH_MS = 5000
+
+/** As much as a server with hundreds of models has to say, bytes. */
+const MAX_BYTES = 256 * 1024
+
+/** At once, for one list: what they answer is in memory as a whole for a moment. */
+const AT_ONCE = 16
 
 /** Participants that are asked for one list; of those beyond the hub tells what they told it themselves. */
 export const MAX_ASKED = 100
@@ -31,8 +38,10 @@ export function createSurvey({ dispatcherFor, clock }: SurveyOptions) {
 
   async function ask(record: ParticipantRecord, path: string): Promise<Record<string, unknown> | undefined> {
     try {
-      const { statusCode, body } = await askJson(dispatcherFor(record), record.target, path, TIMEOUT_MS)
-      return statusCode === 200 ? body : undefined
+      const asked = { path, timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES }
+      const { statusCode, body } = await askJson(dispatcherFor(record), record.target, asked)
+      // What is kept is what the lists are made of: a server may send much more.
+      return statusCode === 200 && body !== undefined ? keepOffered(body, record.participant.models) : undefined
     } catch {
       return undefined
     }
@@ -49,16 +58,24 @@ export function createSurvey({ dispatcherFor, clock }: SurveyOptions) {
     return answer
   }
 
+  async function askAll(records: readonly ParticipantRecord[], path: string) {
+    const answers: (Record<string, unknown> | undefined)[] = []
+    for (let from = 0; from < records.length; from += AT_ONCE) {
+      const some = records.slice(from, from + AT_ONCE)
+      answers.push(...(await Promise.all(some.map((record) => answerOf(record, path)))))
+    }
+    return answers
+  }
+
   return {
     /** @returns what each participant that is there answered, where it did, in the order of joining */
     async of(records: readonly ParticipantRecord[], path: string): Promise<Surveyed[]> {
       const present = records.filter(({ participant }) => participant.status !== 'offline')
-      return Promise.all(
-        present.map(async (record, index) => {
-          const answer = index < MAX_ASKED ? await answerOf(record, path) : undefined
-          return { record, ...(answer === undefined ? {} : { answer }) }
-        }),
-      )
+      const answers = await askAll(present.slice(0, MAX_ASKED), path)
+      return present.map((record, index) => {
+        const answer = answers[index]
+        return { record, ...(answer === undefined ? {} : { answer }) }
+      })
     },
   }
 }

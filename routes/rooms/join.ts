@@ -14,7 +14,8 @@ const schema = {
   tags: ['Participants'],
   operationId: 'join',
   summary: 'Bring an LLM server into the room',
-  description: 'Nothing is probed: the participant is online at once, and stays so while it sends heartbeats.',
+  description:
+    'The participant is online at once, and stays so while it sends heartbeats. What its server can do is asked behind that.',
   params: RoomParams,
   body: JoinBody,
   response: {

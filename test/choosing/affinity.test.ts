@@ -275,3 +275,14 @@ function readDiary(affinity: Affinity): { prefix: Prefix; prompt: WeakRef<ArrayB
   affinity.note('m', prefix, 4)
   return { prefix, prompt: new WeakRef(prompt.buffer) }
 }
+
+t.test('the same prompt of another room, or for another model, is not warm', (t) => {
+  const affinity = createAffinity()
+  const prompt = [Buffer.alloc(4 * BLOCK_BYTES, 'soup ')]
+  const { links, bytes } = affinity.prefixOf(prompt, 'a key', 'room/model')
+  affinity.note('machine', { links, bytes }, 1)
+  t.ok(affinity.warmBytes('machine', affinity.prefixOf(prompt, 'a key', 'room/model')) > 0)
+  for (const scope of ['other/model', 'room/other', ''])
+    t.equal(affinity.warmBytes('machine', affinity.prefixOf(prompt, 'a key', scope)), 0, scope)
+  t.end()
+})

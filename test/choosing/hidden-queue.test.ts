@@ -3,10 +3,11 @@ import { createHiddenQueues, type Streamed } from '../../plugins/ollama-proxy/ch
 
 function watch() {
   const found: [string, number][] = []
-  const queues = createHiddenQueues({ onFound: (key, slots) => void found.push([key, slots]) })
+  const clock = { now: 0 }
+  const queues = createHiddenQueues({ now: () => clock.now, onFound: (key, slots) => void found.push([key, slots]) })
   const note = (streamed: Partial<Streamed>) =>
     queues.note({ key: 'alice', sentAt: 0, firstAt: 0, endedAt: 0, beside: 0, ...streamed })
-  return { found, queues, note }
+  return { found, queues, note, clock }
 }
 
 /** Two at once, the second of which gets its first token only behind the first one's end. */
@@ -80,5 +81,25 @@ t.test('what was found is forgotten with the participant', (t) => {
   for (const from of [0, 10_000, 20_000]) oneBehindTheOther(watched, from)
   watched.queues.forget('alice')
   t.equal(watched.queues.slotsOf('alice'), Number.POSITIVE_INFINITY)
+  t.end()
+})
+
+t.test('a long prompt that is read beside short answers is no queue', (t) => {
+  const watched = watch()
+  for (let from = 0; from < 100_000; from += 10_000) {
+    watched.note({ sentAt: from, firstAt: from + 10, endedAt: from + 1000 })
+    watched.note({ sentAt: from + 100, firstAt: from + 3000, endedAt: from + 4000, beside: 1 })
+  }
+  t.strictSame(watched.found, [])
+  t.end()
+})
+
+t.test('what was found holds for a while, and is found anew where it still is so', (t) => {
+  const watched = watch()
+  for (const from of [0, 10_000, 20_000]) oneBehindTheOther(watched, from)
+  watched.clock.now = 11 * 60_000
+  t.equal(watched.queues.slotsOf('alice'), Number.POSITIVE_INFINITY)
+  for (const from of [0, 10_000, 20_000]) oneBehindTheOther(watched, watched.clock.now + from)
+  t.equal(watched.queues.slotsOf('alice'), 1)
   t.end()
 })

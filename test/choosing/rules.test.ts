@@ -1,6 +1,6 @@
 import t from 'tap'
 import { BLOCK_BYTES, createAffinity, type Prefix } from '../../plugins/ollama-proxy/choosing/affinity.ts'
-import type { Speed } from '../../plugins/ollama-proxy/choosing/scheduler.ts'
+import { createScheduler, type Grant, type Speed } from '../../plugins/ollama-proxy/choosing/scheduler.ts'
 import { openTable, type Request, type Table } from './table.ts'
 
 /** `key reason` of who was chosen at once. */
@@ -355,4 +355,37 @@ t.test('who waited and is served where it is warm is told so', async (t) => {
   t.equal(cold.grant!.warmBytes, 0)
   cold.grant!.release()
   t.equal(warm.grant!.warmBytes, 8 * BLOCK_BYTES)
+})
+
+t.test('who names a server as its own in one room is not its owner in another', (t) => {
+  const clock = { now: 0 }
+  const scheduler = createScheduler({ now: () => clock.now })
+  scheduler.putSeats([
+    { key: 'a/alice', machine: 'server', slots: 1 },
+    { key: 'b/thief', machine: 'server', slots: 1 },
+    { key: 'b/away', machine: 'elsewhere', slots: 1, closed: 'paused' },
+  ])
+  const [theirs, own] = [scheduler.addKind('a'), scheduler.addKind('b')]
+  theirs.set([{ key: 'a/alice', model: 'soup' }])
+  own.set([
+    { key: 'b/thief', model: 'soup' },
+    { key: 'b/away', model: 'soup' },
+  ])
+  const served: string[] = []
+  const grants: Grant[] = []
+  const turn = (who: string) => ({
+    onGrant: (grant: Grant) => {
+      served.push(who)
+      grants.push(grant)
+    },
+    onNobody: () => t.fail('somebody is there'),
+  })
+  const thief = { client: 'thief', owns: new Set(['b/thief']) }
+  own.enter(thief, turn('thief'))
+  clock.now += 1000
+  for (let more = 0; more < 3; more++) own.enter(thief, turn('thief'))
+  theirs.enter({ client: 'guest' }, turn('guest'))
+  grants[0]?.release()
+  t.strictSame(served, ['thief', 'guest'])
+  t.end()
 })

@@ -128,7 +128,7 @@ t.test('a model goes to those alone who offer it', async (t) => {
 
 t.test('who is offline is never chosen', async (t) => {
   const table = await openTable(t, [answerPlain('a'), answerPlain('b')], { offlineAfterMs: 1000, healthTickMs: 10 })
-  const heartbeat = setInterval(() => void call('POST', `${table.roomUrl}/health`, { id: 'bob' }), 100)
+  const heartbeat = setInterval(() => void call('POST', `${table.roomUrl}/health`, { id: 'bob' }).catch(() => {}), 100)
   t.teardown(() => clearInterval(heartbeat))
   t.equal((await table.events.next('participant:offline')).data?.participantId, 'alice')
   for (const model of ['*', MODEL, '*', MODEL]) {

@@ -257,7 +257,9 @@ t.test('a participant shows the moving averages of what it served', async (t) =>
   }
   const { requests, ttftMs, tokensPerSecond } = (await performanceOf(meters, 'alice'))!
   t.equal(requests, measured.length)
-  t.ok(isNear(ttftMs, movingAverage(measured.map((one) => one.ttftMs))), `${ttftMs} ms`)
+  // What the request took in the hub itself is not the participant's.
+  const felt = movingAverage(measured.map((one) => one.ttftMs))
+  t.ok(ttftMs > 0 && ttftMs <= felt + 0.05, `${ttftMs} ms of ${felt}`)
   const speeds = measured.map((one) => one.tokensPerSecond).filter((speed) => speed > 0)
   t.ok(isNear(tokensPerSecond, movingAverage(speeds)), `${tokensPerSecond} tokens/s`)
   t.equal(await performanceOf(meters, 'bob'), undefined)

@@ -143,7 +143,7 @@ const huge = (bytes: number): Answerer => {
 
 /** Each is a server that makes things difficult. */
 const HOSTILE: Record<string, Answerer> = {
-  'more than 1 MiB': huge(1024 * 1024),
+  'more than 256 KiB': huge(256 * 1024),
   'a redirect': (_request, response) => void response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
   'no JSON': (_request, response) => void response.end('<html>'),
   'a list': answerJson([{ name: 'llama3.2:3b', size: 9 }]),
@@ -178,8 +178,8 @@ t.test('servers that make things difficult take nothing from the others, and say
   }
 })
 
-t.test('just less than 1 MiB is read', async (t) => {
-  const { tags } = await openRoom(t, { alice: { ...ALICE, answerer: huge(1024 * 1024 - 200) } })
+t.test('just less than 256 KiB is read', async (t) => {
+  const { tags } = await openRoom(t, { alice: { ...ALICE, answerer: huge(256 * 1024 - 200) } })
   const [first] = await tags()
   t.equal(first?.size, 9)
 })

@@ -133,14 +133,16 @@ export function createAffinity() {
     /**
      * @param pieces of the prompt in their order; what is before the first difference is what two prompts share
      * @param cacheKey a name that the client gave to prompts that begin alike: it is as good as a block of them
+     * @param scope prompts of another scope have nothing in common with these: what one room asks is no other's to guess
      */
-    prefixOf(pieces: readonly Uint8Array[], cacheKey?: string): Prefix {
+    prefixOf(pieces: readonly Uint8Array[], cacheKey?: string, scope = ''): Prefix {
       const links: string[] = []
-      if (cacheKey !== undefined) links.push(linkOf('key', Buffer.from(cacheKey)))
+      const start = linkOf('scope', Buffer.from(scope))
+      if (cacheKey !== undefined) links.push(linkOf(start, Buffer.from(cacheKey)))
       const bytes = pieces.reduce((sum, { length }) => sum + length, 0)
       for (const block of blocksOf(pieces)) {
         if (links.length >= MAX_BLOCKS) break
-        links.push(linkOf(links.at(-1) ?? '', block))
+        links.push(linkOf(links.at(-1) ?? start, block))
       }
       return { links, bytes }
     },

@@ -521,7 +521,9 @@ export function createScheduler(options: SchedulerOptions) {
   }
 
   function goesBefore(one: Next, other: Next): boolean {
-    if (one.reason !== other.reason) return one.reason === 'owner'
+    // Whoever names a server as theirs in a room of their own is not its owner in others' rooms.
+    const isSameRoom = one.place.kind.room === other.place.kind.room
+    if (isSameRoom && one.reason !== other.reason) return one.reason === 'owner'
     return isBefore(one.entry.line, other.entry.line)
   }
 
@@ -553,6 +555,27 @@ export function createScheduler(options: SchedulerOptions) {
     const machine = machines.get(key) ?? { key, seats: new Set(), running: 0, capacity: 0 }
     machines.set(key, machine)
     return machine
+  }
+
+  function isSame(one: SeatState, other: SeatState): boolean {
+    return one.machine === other.machine && one.slots === other.slots && one.closed === other.closed
+  }
+
+  function putSeats(states: readonly SeatState[]): void {
+    const touched = new Set<Machine>()
+    for (const state of states) {
+      const seat = seats.get(state.key)
+      if (seat !== undefined && isSame(seat.state, state)) continue
+      if (seat === undefined) addSeat(state)
+      else if (seat.machine.key === state.machine) seat.state = state
+      else move(seat, state)
+      touched.add(machineOf(state.machine))
+    }
+    for (const machine of touched) {
+      measureCapacity(machine)
+      settleMachine(machine)
+    }
+    for (const machine of touched) serve(machine)
   }
 
   function addSeat(state: SeatState): Seat {
@@ -612,15 +635,11 @@ export function createScheduler(options: SchedulerOptions) {
   return {
     /** A participant has come, or is not what it was. */
     putSeat(state: SeatState): void {
-      const seat = seats.get(state.key)
-      if (seat === undefined) addSeat(state)
-      else if (seat.machine.key === state.machine) seat.state = state
-      else move(seat, state)
-      const machine = machineOf(state.machine)
-      measureCapacity(machine)
-      settleMachine(machine)
-      serve(machine)
+      putSeats([state])
     },
+
+    /** Several at once: participants that are one server are settled together, so that many of them cost no more than each. */
+    putSeats,
 
     removeSeat(key: string): void {
       const seat = seats.get(key)

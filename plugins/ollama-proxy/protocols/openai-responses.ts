@@ -4,7 +4,7 @@ import { type AnswerEnds, defaultsBy, type Protocol } from './protocol.ts'
 
 /** OpenAI's own ids, which most servers imitate; else the first id that there is: the response's own comes first. */
 function readId({ head, tail }: AnswerEnds): string | undefined {
-  const ids = [/(?<!\\)"id"\s*:\s*"(resp_[\w-]{1,120})"/, /(?<!\\)"id"\s*:\s*"([\w.:-]{1,128})"/]
+  const ids = [/(?<!\\)"id"\s*:\s*"(resp_[\w-]{1,120})"/, /(?<!\\)"id"\s*:\s*"(?!\.{1,2}")([\w.:-]{1,128})"/]
   return ids[0]?.exec(head)?.[1] ?? ids[0]?.exec(tail)?.[1] ?? ids[1]?.exec(head)?.[1]
 }
 
