@@ -24,8 +24,8 @@ const WARM_UP_SHARE = 0.25
 /** Of the fake LLM server: idle connections to it shall be gone when the hub has come to rest. */
 const KEEP_ALIVE_MS = 1500
 
-/** A hub that is at rest changes nothing for so long; it has until then. */
-const CALM_S = 5
+/** A hub that is at rest changes nothing for so long, longer than a participant that failed is left alone; it has until then. */
+const CALM_S = 14
 const PATIENCE_S = 60
 
 /** What a heap is apart between two looks at the same hub. */
