@@ -31,7 +31,7 @@ export interface ProxyLimits {
   stallMs: number
   /** How long a stream's first token is waited for while somebody else is free. */
   firstTokenMs: number
-  /** Participants that are asked for one request, at most. */
+  /** How often one request is tried, at one participant or at several. */
   maxAttempts: number
   /** Silence behind which a stream that waits gets a sign of life; 0: never. */
   streamKeepAliveMs: number
@@ -253,11 +253,6 @@ export function createProxy(options: ProxyOptions) {
     /** The requests that a participant was passed over for, by reason. */
     passedOverOf({ key }: ParticipantRecord): Partial<Record<PassedOver, number>> {
       return scheduler.passedOver(key)
-    },
-
-    /** All its slots are taken. */
-    isBusy({ key }: ParticipantRecord): boolean {
-      return scheduler.isBusy(key)
     },
 
     /** The room is closed: what runs may finish, and after the grace period ends with an error that says so. */

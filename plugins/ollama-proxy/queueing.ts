@@ -60,7 +60,11 @@ export function waitForTurn(options: TurnOptions): Promise<Grant> | Grant {
   return new Promise((granted, failed) => {
     const { onGivenUp, waitedMs, refusal, onQueued } = options
     counts.set(counted, own + 1)
+    let isOver = false
     const end = (): void => {
+      // Why nobody is left is found out after a while; meanwhile the wait may have ended otherwise.
+      if (isOver) return
+      isOver = true
       const left = (counts.get(counted) ?? 1) - 1
       if (left > 0) counts.set(counted, left)
       else counts.delete(counted)
