@@ -22,7 +22,7 @@ export function failureOf(error: FastifyError, request: FastifyRequest): Failure
   const { statusCode = 500, code = 'PTL_INTERNAL' } = error
   const isOurs = code.startsWith('PTL_') && error.statusCode !== undefined
   if (statusCode >= 500 && !isOurs) {
-    request.log.error({ err: error }, 'the hub failed at a request')
+    request.log.error({ reqId: request.id, err: error }, 'the hub failed at a request')
     return { statusCode: 500, code: 'PTL_INTERNAL', message: 'The hub failed at this request; its log says why' }
   }
   return { statusCode, code, message: SENTENCES.get(code)?.(request) ?? error.message }

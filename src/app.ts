@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import cors from '@fastify/cors'
-import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -30,11 +29,13 @@ import root from '../routes/root.ts'
 import type { Clock } from '../schemas/clock.ts'
 import { RouteNotFound, UpgradeRefused } from '../schemas/errors.ts'
 import { POTLUCK_HEADERS } from '../schemas/headers.ts'
+import { Roster } from '../schemas/roster.ts'
 import { compileValidator } from '../schemas/validation.ts'
 import type { Config } from './config.ts'
 import { describeApi } from './openapi.ts'
 import { createRequestIds } from './request-ids.ts'
 import { logRequests } from './request-log.ts'
+import { addSecurityHeaders } from './security-headers.ts'
 import type { TlsFiles } from './tls.ts'
 import { manifest } from './version.ts'
 
@@ -66,6 +67,9 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimit,
     requestTimeout: config.requestTimeoutMs,
+    // Of a connection on which nothing moves, which `cutStalled` then looks at.
+    connectionTimeout: config.stallTimeoutMs,
+    childLoggerFactory: (parent) => parent,
     // The routes say for themselves what they do while the hub closes: a heartbeat is never answered 503.
     return503OnClosing: false,
     clientErrorHandler: refuseNoise,
@@ -79,8 +83,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   // With TLS it is another kind of server, with the same requests and replies.
   const secure = tls === undefined ? { http: limits } : { https: { ...limits, cert: tls.cert, key: tls.key } }
   const app = Fastify({ ...options, ...secure } as FastifyServerOptions)
-  app.server.on('request', cutInTurn)
-  limitStalls(app, config.stallTimeoutMs)
+  app.server.on('timeout', cutStalled)
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler((error: FastifyError, request, reply) => replyWithError(error, request, reply))
   app.decorate('clock', clock)
@@ -93,7 +96,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   })
   app.decorate('isClosing', () => closingSince < Number.POSITIVE_INFINITY)
 
-  await app.register(helmet, securityHeaders(tls))
+  addSecurityHeaders(app, { isTrusted: tls !== undefined && !tls.isSelfSigned })
   await app.register(cors, {
     origin: config.corsOrigins === '*' ? '*' : config.corsOrigins.split(','),
     methods: ['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'],
@@ -133,42 +136,23 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   return app
 }
 
-const YEAR_S = 365 * 24 * 3600
-
-/** Helmet's defaults, less what breaks plain HTTP on a LAN, and what would keep other origins' pages from the API. */
-function securityHeaders(tls: TlsFiles | undefined): FastifyHelmetOptions {
-  const isTrusted = tls !== undefined && !tls.isSelfSigned
-  return {
-    contentSecurityPolicy: {
-      directives: {
-        'upgrade-insecure-requests': null,
-        'script-src-attr': null,
-        // The pages bring all that they need from the hub itself.
-        'font-src': ["'self'", 'data:'],
-        'style-src': ["'self'", "'unsafe-inline'"],
-      },
-    },
-    strictTransportSecurity: isTrusted ? { maxAge: YEAR_S } : false,
-    crossOriginResourcePolicy: { policy: 'cross-origin' },
-    crossOriginOpenerPolicy: false,
-    originAgentCluster: false,
-  }
-}
-
 /** How often it is looked whether the last answer has gone out. */
 const FLUSH_POLL_MS = 20
 
 /** @returns how many requests have no whole answer yet: a slow reader may take its time, within the grace period */
 function watchAnswers({ server }: FastifyInstance): () => number {
-  const answers = new Set<ServerResponse>()
+  const answers = new Roster<ServerResponse>()
   server.on('request', (_request, response) => {
-    answers.add(response)
-    response.once('close', () => answers.delete(response))
+    const place = answers.add(response)
+    response.on('close', () => {
+      answers.remove(place)
+      cutInTurn(response)
+    })
   })
   // Node takes a connection for idle as soon as its answer has been ended, sent or not, and would cut it off.
   const closeIdle = server.closeIdleConnections.bind(server)
   server.closeIdleConnections = () => {
-    for (const { writableEnded, writableFinished } of answers) if (writableEnded && !writableFinished) return
+    for (const { writableEnded, writableFinished } of answers.items()) if (writableEnded && !writableFinished) return
     closeIdle()
   }
   return () => answers.size
@@ -238,17 +222,9 @@ function answerOn(socket: Socket): ServerResponse | null | undefined {
 }
 
 /**
- * Node waits for ever for who asks and then does not read. Answers that are written bit by bit look after themselves; this is
- * for what is handed over as a whole, the last piece of a stream included, and for files.
+ * Node waits for ever for who asks and then does not read. Nothing has moved on the connection for a while: who waits for an
+ * answer may wait on, anybody else is cut off.
  */
-function limitStalls({ server }: FastifyInstance, stallMs: number): void {
-  server.on('request', (_request: IncomingMessage, answer: ServerResponse) => {
-    for (const event of ['prefinish', 'pipe']) answer.once(event, () => answer.socket?.setTimeout(stallMs))
-  })
-  server.on('timeout', cutStalled)
-}
-
-/** Nothing has moved on the connection for a while: who waits for an answer may wait on, anybody else is cut off. */
 function cutStalled(socket: Socket): void {
   if (socket.writableLength > 0 || answerOn(socket) === null) socket.destroy()
 }
@@ -257,8 +233,8 @@ function cutStalled(socket: Socket): void {
  * An answer that was given up while it waited for its turn, behind others on the same connection: when that comes, Node
  * would send what was written of it and wait for the rest for ever.
  */
-function cutInTurn(_request: IncomingMessage, answer: ServerResponse): void {
-  answer.once('close', () => answer.once('socket', (socket) => socket.destroy()))
+function cutInTurn(answer: ServerResponse): void {
+  if (!answer.writableFinished) answer.once('socket', (socket) => socket.destroy())
 }
 
 /** By Node's error codes; whatever else is no HTTP is 400. */

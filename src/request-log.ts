@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
 import type { Served } from '../plugins/ollama-proxy/proxy.ts'
 
 declare module 'fastify' {
@@ -11,24 +12,35 @@ declare module 'fastify' {
 /** Asked every few seconds by machines; at `info` they would hide everything else. */
 const ROUTINE = new Set(['/health', '/livez', '/readyz', '/rooms/:code/health'])
 
+type Level = 'debug' | 'info'
+
 /** One line a request, when its connection is done with it: who asked for what and what became of it, never its content. */
 export function logRequests(app: FastifyInstance): void {
   app.decorateRequest('served')
   app.addHook('onRequest', (request, reply, done) => {
-    // `onResponse` would miss those whose client went away, or whose participant broke off.
-    reply.raw.once('close', async () => {
-      // Behind the others who hear of it, the proxy with its account of the request among them.
-      await undefined
-      const level = ROUTINE.has(request.routeOptions.url ?? '') ? 'debug' : 'info'
-      request.log[level](lineOf(request, reply), 'request')
-    })
+    const level = ROUTINE.has(request.routeOptions.url ?? '') ? 'debug' : 'info'
+    if (isHeard(app.log, level)) noteEnd(request, reply, level)
     done()
   })
+}
+
+/** Of what nobody reads no line is made. */
+function isHeard(log: FastifyBaseLogger, level: Level): boolean {
+  return (log as Partial<Logger>).isLevelEnabled?.(level) ?? true
+}
+
+function noteEnd(request: FastifyRequest, reply: FastifyReply, level: Level): void {
+  const write = () => request.log[level](lineOf(request, reply), 'request')
+  // `onResponse` would miss those whose client went away, or whose participant broke off. And behind the others who hear of
+  // the end, the proxy with its account of the request among them.
+  reply.raw.on('close', () => queueMicrotask(write))
 }
 
 function lineOf(request: FastifyRequest, reply: FastifyReply): object {
   const { room } = request.room ?? {}
   return {
+    // Not a logger of its own for each request: that costs more than the line.
+    reqId: request.id,
     method: request.method,
     // The route, not the URL: a query may hold what is nobody's business, a path whatever somebody typed.
     route: request.routeOptions.url ?? 'unknown',

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici'
 import type { Clock } from '../../schemas/clock.ts'
 import { HubClosing, LoopDetected, RoomClosed } from '../../schemas/errors.ts'
 import type { Performance } from '../../schemas/participant.ts'
+import { Roster } from '../../schemas/roster.ts'
 import type { EventBus } from '../event-bus/bus.ts'
 import type { WatchedRoomStore } from '../room-store/announce.ts'
 import type { ParticipantRecord, RoomRecord } from '../room-store/store.ts'
@@ -84,6 +85,11 @@ export interface ForwardRequest {
   onServed(served: Served): void
 }
 
+interface Running {
+  readonly errand: Errand
+  readonly ended: Promise<void>
+}
+
 /** What became of a request, for the log: no word of its content. */
 export interface Served {
   participantId: string
@@ -153,7 +159,7 @@ export function createProxy(options: ProxyOptions) {
       makers.forgetMaker(key)
     },
   })
-  const underWay = new Map<Errand, Promise<void>>()
+  const underWay = new Roster<Running>()
   const counts: ClientCounts = new Map()
   const tools = {
     counts,
@@ -194,11 +200,11 @@ export function createProxy(options: ProxyOptions) {
     rooms.setBusy(key.slice(0, border), key.slice(border + 1), isBusy).catch(() => {})
   }
 
-  async function endAfterGrace(errands: readonly Errand[], reason: Error): Promise<void> {
+  async function endAfterGrace(running: readonly Running[], reason: Error): Promise<void> {
     const timer = setTimeout(() => {
-      for (const errand of errands) errand.abort(reason)
+      for (const { errand } of running) errand.abort(reason)
     }, graceMs)
-    await Promise.allSettled(errands.map((errand) => underWay.get(errand)))
+    await Promise.allSettled(running.map(({ ended }) => ended))
     clearTimeout(timer)
   }
 
@@ -224,12 +230,12 @@ export function createProxy(options: ProxyOptions) {
         owns: room.ownedBy(owner),
         ...prefixOf(request.room.room.id, asking, room.records.length),
       }
-      const running = errand.run(room, asker)
-      underWay.set(errand, running)
+      const ended = errand.run(room, asker)
+      const place = underWay.add({ errand, ended })
       try {
-        await running
+        await ended
       } finally {
-        underWay.delete(errand)
+        underWay.remove(place)
       }
     },
 
@@ -258,15 +264,15 @@ export function createProxy(options: ProxyOptions) {
     /** The room is closed: what runs may finish, and after the grace period ends with an error that says so. */
     endRoom(roomId: string): void {
       makers.forgetRoom(roomId)
-      const errands = [...underWay.keys()].filter(({ request }) => request.room.room.id === roomId)
-      for (const errand of errands) errand.isRoomClosed = true
-      void endAfterGrace(errands, new RoomClosed())
+      const running = underWay.items().filter(({ errand }) => errand.request.room.room.id === roomId)
+      for (const { errand } of running) errand.isRoomClosed = true
+      void endAfterGrace(running, new RoomClosed())
     },
 
     /** Takes nothing new, lets what runs finish, and after the grace period ends what is left with an error that says so. */
     async drain(): Promise<void> {
       isClosing = true
-      await endAfterGrace([...underWay.keys()], new HubClosing())
+      await endAfterGrace(underWay.items(), new HubClosing())
       clearInterval(timer)
       learner.close()
       directory.close()

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, FastifySchema } from 'fastify'
 import type { Endpoint, Protocol } from '../../plugins/ollama-proxy/protocols/protocol.ts'
 import type { Upload } from '../../plugins/ollama-proxy/upload.ts'
-import { BodyTooLarge, InvalidJson } from '../../schemas/errors.ts'
 import { InferenceParams, inferenceBody, inferenceErrors, PassedOn, PassedThrough } from '../../schemas/inference.ts'
 import { RoomParams } from '../../schemas/room.ts'
+import { holdBody } from '../held-body.ts'
 import { ignoreContentType } from '../json-body.ts'
 import api from './api/index.ts'
 import models from './v1/models.ts'
@@ -32,12 +32,8 @@ declare module 'fastify' {
 /** What the room's clients speak: each API passes through by one and the same route, and the lists are the hub's own. */
 const inference: FastifyPluginAsync<InferenceOptions> = async (app, { bodyLimit, isAtRoot = false }) => {
   const route: InferenceRoute = { params: isAtRoot ? {} : { params: RoomParams }, hide: isAtRoot }
-  // An answer is a stranger's and has a policy of its own.
-  app.addHook('onRoute', (options) => {
-    options.helmet = false
-  })
   await app.register(async (scope) => {
-    readBytes(scope)
+    readBytes(scope, bodyLimit)
     passAll(scope, route, { isHeld: true, bodyLimit })
     await scope.register(models, route)
     await scope.register(api, route)
@@ -49,10 +45,12 @@ const inference: FastifyPluginAsync<InferenceOptions> = async (app, { bodyLimit,
 }
 
 /** Inference bodies are bytes: they are looked into, never parsed whole. */
-function readBytes(app: FastifyInstance): void {
+function readBytes(app: FastifyInstance, bodyLimit: number): void {
   app.removeAllContentTypeParsers()
   ignoreContentType(app)
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser('*', (request, payload, done) =>
+    holdBody(payload, request.headers['content-length'], bodyLimit, done),
+  )
 }
 
 function readAsItComes(app: FastifyInstance): void {
@@ -110,10 +108,8 @@ function pass(
     url: endpoint.path,
     schema: schemaOf(protocol, endpoint, route),
     exposeHeadRoute: false,
-    // An answer is a stranger's and has a policy of its own.
-    helmet: false,
     validatorCompiler: takeAsIs,
-    config: { operation: endpoint.manages === true ? 'manageModels' : 'infer' },
+    config: { operation: endpoint.manages === true ? 'manageModels' : 'infer', isForeign: true },
     handler: async (request, reply) => {
       const { key } = request.identity
       const charged = endpoint.isQuiet === true ? undefined : key
@@ -188,32 +184,21 @@ const JSON_TYPES = /^\s*(?:application\/(?:json|x-www-form-urlencoded)\b.*)?$/i
 async function bodyOf({ body, raw, sentContentType = '' }: FastifyRequest, limit: number): Promise<Buffer | Upload> {
   if (body === undefined) return NO_BODY
   const length = raw.headers['content-length']
-  const announced = length === undefined ? {} : { contentLength: Number(length) }
-  if (JSON_TYPES.test(sentContentType)) return readHeld(raw, announced, limit)
-  return { stream: raw, contentType: sentContentType, ...announced }
+  if (JSON_TYPES.test(sentContentType)) return readHeld(raw, length, limit)
+  return {
+    stream: raw,
+    contentType: sentContentType,
+    ...(length === undefined ? {} : { contentLength: Number(length) }),
+  }
 }
 
-type Announced = Pick<Upload, 'contentLength'>
-
-async function readHeld(stream: FastifyRequest['raw'], { contentLength }: Announced, limit: number): Promise<Buffer> {
-  if ((contentLength ?? 0) > limit) throw new BodyTooLarge(limit)
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of piecesOf(stream)) {
-    bytes += chunk.length
-    if (bytes > limit) throw new BodyTooLarge(limit)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
-
-async function* piecesOf(stream: FastifyRequest['raw']): AsyncGenerator<Buffer> {
-  try {
-    yield* stream.iterator({ destroyOnReturn: false })
-  } catch {
-    // The client went away: no fault of the hub's, and nobody reads the answer.
-    throw new InvalidJson('it ends too early')
-  }
+function readHeld(stream: FastifyRequest['raw'], contentLength: string | undefined, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    holdBody(stream, contentLength, limit, (error, body) => {
+      if (error === null) resolve(body as Buffer)
+      else reject(error)
+    })
+  })
 }
 
 export default inference

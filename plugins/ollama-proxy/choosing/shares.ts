@@ -28,6 +28,7 @@ export function createShares({ now }: { now(): number }) {
   const shares = new Map<string, Share>()
   let latest = now()
   let beginning = latest
+  let newest: Share | undefined
 
   function weight(): number {
     const time = now()
@@ -43,6 +44,8 @@ export function createShares({ now }: { now(): number }) {
 
   /** At the end: those in front are forgotten first. */
   function remember(share: Share): void {
+    if (share === newest) return
+    newest = share
     shares.delete(share.client)
     shares.set(share.client, share)
     if (shares.size <= MAX_CLIENTS) return

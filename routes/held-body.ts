@@ -1,0 +1,78 @@
+import type { Readable } from 'node:stream'
+import { BodyTooLarge, InvalidJson } from '../schemas/errors.ts'
+
+/** Memory is reserved for a whole body once this share of it has come: who announces much and sends little costs little. */
+const RESERVING_SHARE = 8
+
+type Done = (error: Error | null, body?: Buffer) => void
+
+/**
+ * Takes a body as a whole, with one copy of its bytes at most; one that comes in a single piece is not copied at all.
+ * @param contentLength as the client announced it, which Node's parser holds it to
+ * @param limit bytes
+ * @throws by `done`: PTL_BODY_TOO_LARGE, PTL_INVALID_JSON
+ */
+export function holdBody(stream: Readable, contentLength: string | undefined, limit: number, done: Done): void {
+  const announced = contentLength === undefined ? 0 : Number(contentLength)
+  if (announced > limit) {
+    done(new BodyTooLarge(limit))
+    return
+  }
+  const held = new HeldBody(announced)
+  const onData = (chunk: Buffer): void => {
+    if (held.bytes + chunk.length <= limit) held.add(chunk)
+    else finish(new BodyTooLarge(limit))
+  }
+  const onEnd = () => finish(null)
+  // The client went away: no fault of the hub's, and nobody reads the answer.
+  const onError = () => finish(new InvalidJson('it ends too early'))
+  const finish = (error: Error | null): void => {
+    stream.off('data', onData).off('end', onEnd).off('error', onError)
+    if (error === null) done(null, held.whole())
+    else done(error)
+  }
+  stream.on('data', onData).on('end', onEnd).on('error', onError)
+}
+
+class HeldBody {
+  readonly #announced: number
+  /** What came before it was worth to reserve memory, or all of a body of unknown length. */
+  #pieces: Buffer[] = []
+  #reserved: Buffer | undefined
+  bytes = 0
+
+  constructor(announced: number) {
+    this.#announced = announced
+  }
+
+  add(chunk: Buffer): void {
+    if (this.#reserved !== undefined) {
+      this.#reserved.set(chunk, this.bytes)
+    } else {
+      this.#pieces.push(chunk)
+    }
+    this.bytes += chunk.length
+    if (this.#isWorthReserving()) this.#reserve()
+  }
+
+  #isWorthReserving(): boolean {
+    const isPart = this.bytes < this.#announced && this.bytes * RESERVING_SHARE >= this.#announced
+    return this.#reserved === undefined && isPart
+  }
+
+  #reserve(): void {
+    this.#reserved = Buffer.allocUnsafeSlow(this.#announced)
+    let at = 0
+    for (const piece of this.#pieces) {
+      this.#reserved.set(piece, at)
+      at += piece.length
+    }
+    this.#pieces = []
+  }
+
+  whole(): Buffer {
+    if (this.#reserved !== undefined) return this.#reserved
+    const [only] = this.#pieces
+    return this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces, this.bytes)
+  }
+}

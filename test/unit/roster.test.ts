@@ -1,0 +1,23 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { type Place, Roster } from '../../schemas/roster.ts'
+
+t.test('holds what was added and has not left, whatever the order', async (t) => {
+  const steps = fc.array(fc.oneof(fc.constant('add' as const), fc.nat(100)), { maxLength: 200 })
+  fc.assert(
+    fc.property(steps, (chosen) => {
+      const roster = new Roster<number>()
+      const places: Place<number>[] = []
+      chosen.forEach((step, index) => {
+        if (step === 'add') places.push(roster.add(index))
+        else if (places.length > 0) roster.remove(places.splice(step % places.length, 1)[0] as Place<number>)
+      })
+      const held = roster.items().sort((one, other) => one - other)
+      return (
+        roster.size === places.length && String(held) === String(places.map(({ item }) => item).sort((a, b) => a - b))
+      )
+    }),
+    { numRuns: 500 },
+  )
+  t.pass('500 sequences')
+})
