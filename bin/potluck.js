@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 // Plain JavaScript that any Node can read: one launcher for a clone (TypeScript as it is), the package and the container (dist).
 import { existsSync } from 'node:fs'
+import module from 'node:module'
+import { fileURLToPath } from 'node:url'
+import v8 from 'node:v8'
 
 const OLDEST_NODE = 24
 const [major] = process.versions.node.split('.')
@@ -11,6 +14,12 @@ if (Number(major) < OLDEST_NODE) {
   )
   process.exit(1)
 }
+
+// Compiled code, and types stripped, are kept beside the dependencies: not in the system's folder for such, where others may
+// write. Where nothing can be written there it goes without.
+module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/potluck', import.meta.url)))
+// To start leaves much garbage at once, for which V8 would make room, and keep that. `serve` lets it grow later on.
+v8.setFlagsFromString('--semi-space-growth-factor=1')
 
 const source = new URL('../src/cli/main.ts', import.meta.url)
 await import(existsSync(source) ? source.href : new URL('../dist/src/cli/main.js', import.meta.url).href)

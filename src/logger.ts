@@ -3,7 +3,9 @@ import { destination, type Logger, pino } from 'pino'
 import type { Config } from './config.ts'
 
 /** Bytes of log held back before they are written; an idle hub flushes each second. */
-const BUFFER_BYTES = 4096
+const BUFFER_BYTES = 32 * 1024
+/** Bytes of one write; must be more than what is held back. */
+const WRITE_BYTES = 64 * 1024
 const FLUSH_MS = 1000
 
 export interface HubLogger {
@@ -19,7 +21,13 @@ export async function createLogger({ logLevel }: Pick<Config, 'logLevel'>): Prom
     const { default: pretty } = await import('pino-pretty')
     return { logger: pino({ level: logLevel }, pretty({ ignore: 'pid,hostname' })), flush() {} }
   }
-  const sink = destination({ fd: 1, sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_MS })
+  const sink = destination({
+    fd: 1,
+    sync: false,
+    minLength: BUFFER_BYTES,
+    maxWrite: WRITE_BYTES,
+    periodicFlush: FLUSH_MS,
+  })
   const logger: Logger = pino({ level: logLevel }, sink)
   return { logger, flush: () => sink.flushSync() }
 }

@@ -77,6 +77,9 @@ function discard({ raw }: FastifyRequest): void {
 /** The hub looks into the bytes where it must; whether they make sense is the participant's to say. */
 const takeAsIs = () => () => true
 
+/** The schemas of answers describe them; what the hub itself answers here is an error. A serializer for each would be megabytes. */
+const writeAsIs = () => (answer: unknown) => JSON.stringify(answer)
+
 interface Bodies {
   /** Whether they are there as a whole before anything is done with them. */
   isHeld: boolean
@@ -109,6 +112,7 @@ function pass(
     schema: schemaOf(protocol, endpoint, route),
     exposeHeadRoute: false,
     validatorCompiler: takeAsIs,
+    serializerCompiler: writeAsIs,
     config: { operation: endpoint.manages === true ? 'manageModels' : 'infer', isForeign: true },
     handler: async (request, reply) => {
       const { key } = request.identity

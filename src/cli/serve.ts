@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os'
+import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { Command, Option } from 'commander'
 import { type Config, ConfigError, readConfig, SETTINGS, unknownSettings } from '../config.ts'
@@ -48,6 +49,8 @@ async function serve(flags: Record<string, string>): Promise<void> {
     await hub.close()
     return
   }
+  // As V8 has it by itself: the launcher has kept it from growing while the hub started.
+  setFlagsFromString('--semi-space-growth-factor=2')
   closeOnSignal(hub, log)
   greet(hub, log)
 }
