@@ -65,6 +65,9 @@ const MAX_INTERIMS = 1000
 /** Longer ones say nothing more, and many clients take no more than 16 KiB before the body. */
 const MAX_REASON_PHRASE = 100
 
+/** Behind what is under way now: all that came in one turn of the event loop goes on together, and nothing waits longer. */
+const passOnSoon = (forward: { passOn(): void }): void => forward.passOn()
+
 /** A participant's answer on its way to the client: one object a request, chunks written as they come, nothing held back. */
 export class Forward implements Dispatcher.DispatchHandler {
   readonly outcome: Promise<Outcome>
@@ -77,6 +80,8 @@ export class Forward implements Dispatcher.DispatchHandler {
   #isStarted = false
   #isSettled = false
   #isMadeKnown = false
+  /** What came in this turn of the event loop. */
+  #arrived: Buffer[] = []
   /** A refusal that is looked at before it is passed on. */
   #held: Buffer[] | undefined
   #interims = 0
@@ -91,12 +96,12 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.#options = options
     this.outcome = promise
     this.#settle = resolve
-    options.response.once('close', this.#onClose)
+    options.response.on('close', this.#onClose)
   }
 
   /** Whether something has come that the client got, or is about to. */
   get isStarted(): boolean {
-    return this.#isStarted
+    return this.#isStarted || this.#arrived.length > 0
   }
 
   /** Of an answer that has begun, as far as it came. */
@@ -173,18 +178,41 @@ export class Forward implements Dispatcher.DispatchHandler {
     controller.abort(new Error('Somebody else is asked'))
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#isSettled) return
-    const { meter, now, response } = this.#options
+    this.#arrived.push(chunk)
+    if (this.#arrived.length === 1) process.nextTick(passOnSoon, this)
+  }
+
+  /** A write for each piece would cost more than to copy them into one. */
+  passOn(): void {
+    const chunk = this.#take()
+    if (chunk === undefined) return
+    const { response } = this.#options
+    const { socket } = response
+    // Else Node waits for another turn of the event loop, to see whether more is written.
+    socket?.cork()
+    const isTaken = response.write(chunk)
+    socket?.uncork()
+    if (!isTaken && this.#controller !== undefined) this.#waitForReader(this.#controller)
+  }
+
+  /** What has come since and is to be written now; the answer has begun then. */
+  #take(): Buffer | undefined {
+    const [first] = this.#arrived
+    if (first === undefined || this.#isSettled) return undefined
+    const chunk = this.#arrived.length === 1 ? first : Buffer.concat(this.#arrived)
+    this.#arrived = []
+    const { meter, now } = this.#options
     meter.see(chunk, now())
     if (this.#held !== undefined) {
       this.#held.push(chunk)
       if (meter.bytes > MAX_HELD_BYTES) this.#release()
-      return
+      return undefined
     }
     if (!this.#isMadeKnown) this.#noteMade(meter.bytes >= HEAD_BYTES)
     if (!this.#isStarted) this.#start()
-    if (!response.write(chunk)) this.#waitForReader(controller)
+    return chunk
   }
 
   /** It is passed on after all. */
@@ -225,6 +253,7 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#isSettled) return
+    const last = this.#take()
     if (this.#isTooLong()) {
       this.#finish({
         kind: 'passed',
@@ -236,14 +265,14 @@ export class Forward implements Dispatcher.DispatchHandler {
     }
     if (this.#held !== undefined) this.#release()
     if (!this.#isStarted) this.#start()
-    this.#end()
+    this.#end(last)
   }
 
-  #end(): void {
+  #end(last?: Buffer): void {
     if (!this.#isMadeKnown) this.#noteMade(true)
     // First the account, then the end: whoever sees the end finds the account closed.
     this.#finish(this.#ending())
-    this.#options.response.end()
+    this.#options.response.end(last)
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -252,6 +281,7 @@ export class Forward implements Dispatcher.DispatchHandler {
       this.#onClose()
       return
     }
+    this.passOn()
     if (this.#abortReason === undefined && this.#hasEnded()) {
       this.#end()
       return
