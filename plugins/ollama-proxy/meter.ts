@@ -1,11 +1,6 @@
 import type { Metrics } from '../../schemas/events.ts'
+import { BothEnds } from './both-ends.ts'
 import type { AnswerEnds, Protocol, Usage } from './protocols/protocol.ts'
-
-/** Usage stands at the end of an answer; llama.cpp's last chunk with its timings has some 900 bytes. */
-export const TAIL_BYTES = 8 * 1024
-
-/** What stands at the beginning: Anthropic's count of the input, the id of a response. */
-export const HEAD_BYTES = 4 * 1024
 
 /** English text; where a server tells nothing it is the best guess there is. */
 const BYTES_PER_TOKEN = 4
@@ -29,20 +24,16 @@ export interface MeterOptions {
   requestBytes: number
 }
 
-/** Watches an answer go by. It keeps references to the last chunks, counts frames, and parses once, at the end. */
+/** Watches an answer go by. It keeps both ends of it, counts frames, and parses once, at the end. */
 export class Meter {
   readonly #options: MeterOptions
   /** In a stream of lines each one is a frame; in one of events the blank ones end them. */
   readonly #isLines: boolean
   #firstByteAt: number | undefined
-  #head: Buffer[] = []
-  #headBytes = 0
+  readonly #ends = new BothEnds()
   /** Of an answer that has not grown since. */
   #told: { bytes: number; usage: Usage | undefined } | undefined
   #isText = true
-  #tail: Buffer[] = []
-  #tailBytes = 0
-  #bytes = 0
   #frames = 0
   /** Of the line so far; an answer's first line ends no frame. */
   #lineBytes = 1
@@ -63,10 +54,8 @@ export class Meter {
 
   see(chunk: Buffer, now: number): void {
     this.#firstByteAt ??= now
-    if (this.#headBytes < HEAD_BYTES) this.#keepHead(chunk)
-    this.#bytes += chunk.length
     this.#countFrames(chunk)
-    this.#keep(chunk)
+    this.#ends.add(chunk)
   }
 
   finish(now: number): Metrics {
@@ -102,20 +91,19 @@ export class Meter {
 
   /** As the server told it. */
   told(): Usage | undefined {
-    if (this.#told?.bytes !== this.#bytes) {
-      this.#told = { bytes: this.#bytes, usage: this.#options.protocol.readUsage(this.ends) }
+    if (this.#told?.bytes !== this.bytes) {
+      this.#told = { bytes: this.bytes, usage: this.#options.protocol.readUsage(this.ends) }
     }
     return this.#told?.usage
   }
 
   /** Both ends of what has come so far. */
   get ends(): AnswerEnds {
-    const tail = Buffer.concat(this.#tail).subarray(-TAIL_BYTES).toString('utf8')
-    return { tail, head: this.#bytes <= HEAD_BYTES ? tail : Buffer.concat(this.#head).toString('utf8') }
+    return this.#ends.ends()
   }
 
   get bytes(): number {
-    return this.#bytes
+    return this.#ends.bytes
   }
 
   /** A blank line ends a frame, wherever the borders of the chunks are; the CR of a CRLF counts for nothing. */
@@ -137,34 +125,18 @@ export class Meter {
 
   /** Whether nothing stands between the last frame and what comes now. */
   get isAtFrameEnd(): boolean {
-    return this.#lineBytes === 0 && this.#bytes > 0 && this.#endsFrame()
+    return this.#lineBytes === 0 && this.bytes > 0 && this.#endsFrame()
   }
 
   #endsFrame(): boolean {
     if (this.#isLines) return true
-    const tail = Buffer.concat(this.#tail.slice(-2)).subarray(-4).toString('latin1')
-    return /\r?\n\r?\n$/.test(tail)
-  }
-
-  #keepHead(chunk: Buffer): void {
-    const kept = chunk.subarray(0, HEAD_BYTES - this.#headBytes)
-    this.#head.push(kept)
-    this.#headBytes += kept.length
-  }
-
-  #keep(chunk: Buffer): void {
-    const kept = chunk.length > TAIL_BYTES ? chunk.subarray(-TAIL_BYTES) : chunk
-    this.#tail.push(kept)
-    this.#tailBytes += kept.length
-    while (this.#tailBytes - (this.#tail[0] as Buffer).length >= TAIL_BYTES) {
-      this.#tailBytes -= (this.#tail.shift() as Buffer).length
-    }
+    return /\r?\n\r?\n$/.test(this.#ends.last(4).toString('latin1'))
   }
 
   /** Servers send a frame a token; an answer in one piece is judged by its size. */
   #estimate(): Usage {
     const { protocol, requestBytes } = this.#options
-    const bytes = this.#isText ? this.#bytes : 0
+    const bytes = this.#isText ? this.bytes : 0
     const counted = this.#frames > 0 ? this.#frames : Math.ceil(bytes / BYTES_PER_TOKEN)
     const outputTokens = protocol.generates === false || !this.#isText ? 0 : counted
     return { inputTokens: Math.ceil(requestBytes / BYTES_PER_TOKEN), outputTokens }

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { HEAD_BYTES, TAIL_BYTES } from '../../plugins/ollama-proxy/meter.ts'
+import { HEAD_BYTES, TAIL_BYTES } from '../../plugins/ollama-proxy/both-ends.ts'
 import type { AnswerEnds, Protocol, Usage } from '../../plugins/ollama-proxy/protocols/protocol.ts'
 import type { GenerationConfig } from '../../schemas/participant.ts'
 import type { PlainAnswer, StreamedAnswer } from './real-answers.ts'

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { Meter, TAIL_BYTES } from '../../plugins/ollama-proxy/meter.ts'
+import { TAIL_BYTES } from '../../plugins/ollama-proxy/both-ends.ts'
+import { Meter } from '../../plugins/ollama-proxy/meter.ts'
 import { openaiChat } from '../../plugins/ollama-proxy/protocols/openai-chat.ts'
 import type { AnswerEnds } from '../../plugins/ollama-proxy/protocols/protocol.ts'
 import type { Metrics } from '../../schemas/events.ts'
