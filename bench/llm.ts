@@ -17,10 +17,12 @@ const MODELS = JSON.stringify({ object: 'list', data: [{ id: MODEL, object: 'mod
 /** By the id of the request, when its connection was closed before the answer had ended. */
 const closings = new Map<number, number>()
 
-const server = createServer((incoming, response) => {
+const server = createServer(answer)
+
+function answer(incoming: IncomingMessage, response: ServerResponse): void {
   if (incoming.method === 'POST') void serve(incoming, response)
   else sendJson(response, Buffer.from(MODELS))
-})
+}
 
 async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
   const { beginning, bytes } = await read(incoming)
@@ -77,12 +79,17 @@ function runEach(everyMs: number, tick: () => boolean): void {
 }
 
 const api = {
-  /** @returns the port */
-  async listen({ keepAliveMs }: { keepAliveMs: number }): Promise<number> {
-    server.keepAliveTimeout = keepAliveMs
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    return (server.address() as AddressInfo).port
+  /** @returns the port, the same at all of the addresses */
+  async listen({ keepAliveMs, addresses }: { keepAliveMs: number; addresses: readonly string[] }): Promise<number> {
+    let port = 0
+    for (const [index, address] of addresses.entries()) {
+      const listener = index === 0 ? server : createServer(answer)
+      listener.keepAliveTimeout = keepAliveMs
+      listener.listen(port, address)
+      await once(listener, 'listening')
+      port = (server.address() as AddressInfo).port
+    }
+    return port
   },
   /** Those since the last call, as pairs of id and time. */
   takeClosings(): [id: number, at: number][] {

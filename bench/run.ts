@@ -124,12 +124,17 @@ function put(page: string): void {
   say(`written: ${path}`)
 }
 
+/** As many as there are participants at most. Linux has all of 127.0.0.0/8 on its loopback interface, others the first one. */
+const LLM_ADDRESSES = Array.from({ length: process.platform === 'linux' ? 1000 : 1 }, (_, index) =>
+  index === 0 ? '127.0.0.1' : `127.1.${index >> 8}.${index & 255}`,
+)
+
 function makeStage(llmPort: number): Stage {
-  const workFolder = makeWorkFolder()
-  if (values.profile === undefined) return { llmPort, workFolder }
+  const stage = { llmPort, llmAddresses: LLM_ADDRESSES, workFolder: makeWorkFolder() }
+  if (values.profile === undefined) return stage
   const profileFolder = resolve(values.profile)
   mkdirSync(profileFolder, { recursive: true })
-  return { llmPort, workFolder, profileFolder }
+  return { ...stage, profileFolder }
 }
 
 async function main(): Promise<void> {
@@ -139,7 +144,7 @@ async function main(): Promise<void> {
   const pairs = Number(values.pairs ?? (values.quick ? QUICK_PAIRS : PAIRS))
   const llm = startHelper<LlmApi>(join(import.meta.dirname, 'llm.ts')).api
   const load = startHelper<LoadApi>(join(import.meta.dirname, 'load/process.ts')).api
-  const stage = makeStage(await llm.listen({ keepAliveMs: KEEP_ALIVE_MS }))
+  const stage = makeStage(await llm.listen({ keepAliveMs: KEEP_ALIVE_MS, addresses: LLM_ADDRESSES }))
   const base = { stage, llm, load, pairs, isQuick: values.quick, say }
   const { running, missing } = await startAll(base, parties)
   const outcomes = await runAll({ ...base, parties: running }, scenarios)

@@ -74,8 +74,8 @@ const SAMPLE_CPU_MS = 500
 const SAMPLE_WALL_MS = 1500
 const QUICK_SHARE = 0.3
 
-/** Until the compiler has seen enough; a slow party has until the time is up. */
-const WARM_UP_MS = 2500
+/** Until the compiler has seen enough, as of a server that has been up for a while; a slow party has until the time is up. */
+const WARM_UP_MS = 6000
 
 /** Warms the party up. @returns how many requests make a sample of it */
 export async function warmUp(bench: Bench, party: RunningParty, work: Work): Promise<number> {

@@ -119,6 +119,7 @@ function report(figures: readonly Figure[], done: ReadonlyMap<string, number>): 
 async function setUp(): Promise<World> {
   const llmPort = await startHelper<LlmApi>(joinPath(import.meta.dirname, 'llm.ts')).api.listen({
     keepAliveMs: KEEP_ALIVE_MS,
+    addresses: ['127.0.0.1'],
   })
   const url = await hub.api.listen()
   const [{ code }, deadPort] = [await openRoom(url), await freePort()]

@@ -5,6 +5,8 @@ import type { Target } from '../load/connection.ts'
 export interface Stage {
   /** Of the fake LLM server. */
   readonly llmPort: number
+  /** Where it answers: each is a server of its own to whoever looks from outside. */
+  readonly llmAddresses: readonly string[]
   /** For settings and logs. */
   readonly workFolder: string
   /** Where Potluck's processes write their CPU profiles; absent: none do. */

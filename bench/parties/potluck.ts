@@ -7,6 +7,8 @@ import { REPOSITORY } from '../paths.ts'
 import { MODEL } from '../workload.ts'
 import type { Party, RunningParty, Stage } from './party.ts'
 
+const LOOPBACK = '127.0.0.1'
+
 const LAUNCHER = join(REPOSITORY, 'bin/potluck.js')
 
 export interface HubOptions {
@@ -66,29 +68,30 @@ async function post<T>(url: string, body: object): Promise<T> {
   return JSON.parse(text) as T
 }
 
-/** A room whose participants all lead to the fake LLM server. */
-export async function openRoom({ url }: Hub, llmPort: number, participants = 1): Promise<Room> {
+/** A room whose participants all lead to the fake LLM server, each to an address of its own. */
+export async function openRoom({ url }: Hub, { llmPort, llmAddresses }: Stage, participants = 1): Promise<Room> {
   const { room } = await post<{ room: { code: string } }>(`${url}/rooms`, { name: 'Bench' })
-  for (let index = 1; index <= participants; index++)
-    await joinRoom({ url, code: room.code, llmPort, id: `llm-${index}` })
+  for (let index = 0; index < participants; index++) {
+    const address = llmAddresses[index % llmAddresses.length] ?? LOOPBACK
+    await joinRoom({ url, code: room.code, address, llmPort, id: `llm-${index + 1}` })
+  }
   return { code: room.code, path: `/rooms/${room.code}/v1/chat/completions` }
 }
 
 /** More than there are requests at once: nobody is ever called full. */
 const SLOTS = 2000
 
-export function joinRoom({
-  url,
-  code,
-  llmPort,
-  id,
-}: {
+interface Joining {
   url: string
   code: string
+  /** @default 127.0.0.1 */
+  address?: string
   llmPort: number
   id: string
-}): Promise<object> {
-  const endpoint = `http://127.0.0.1:${llmPort}`
+}
+
+export function joinRoom({ url, code, address = LOOPBACK, llmPort, id }: Joining): Promise<object> {
+  const endpoint = `http://${address}:${llmPort}`
   return post(`${url}/rooms/${code}/join`, { id, nickname: id, model: MODEL, endpoint, slots: SLOTS })
 }
 
@@ -109,7 +112,7 @@ export async function startPotluck(
   options: HubOptions = {},
 ): Promise<RunningParty & { hub: Hub; room: Room }> {
   const hub = await startHub(stage, name, options)
-  const room = await openRoom(hub, stage.llmPort, options.participants)
+  const room = await openRoom(hub, stage, options.participants)
   const unwatch = options.isWatched === false ? () => {} : await watch(hub, room)
   const target = { port: hub.port, path: room.path, headers: {} }
   const stop = async () => {

@@ -1,10 +1,12 @@
 import type { Scenario } from '../bench.ts'
 import { abort } from './abort.ts'
+import { choosing } from './choosing.ts'
 import { burst, oneByOne, paced } from './chunks.ts'
 import { concurrent } from './concurrent.ts'
 import { events } from './events.ts'
 import { firstToken } from './first-token.ts'
 import { largeBody } from './large-body.ts'
+import { people } from './people.ts'
 import { plain } from './plain.ts'
 import { start } from './start.ts'
 
@@ -20,4 +22,6 @@ export const SCENARIOS: readonly Scenario[] = [
   events,
   start,
   abort,
+  choosing,
+  people,
 ]
