@@ -22,6 +22,7 @@ import type { Performances } from './performance.ts'
 import type { ForwardRequest, ProxyLimits, Served } from './proxy.ts'
 import { type ClientCounts, type QueueLimits, waitForTurn } from './queueing.ts'
 import { findManager, makerOf } from './routing.ts'
+import type { Unspoken } from './unspoken.ts'
 import { RefusedAnswer } from './upstream-errors.ts'
 
 /** What all requests share. */
@@ -36,6 +37,7 @@ export interface ErrandTools {
   directory: Directory
   breakers: Breakers
   makers: Makers
+  unspoken: Unspoken
   performances: Performances
   hiddenQueues: HiddenQueues
   /** `via` of a request that went through this hub. */
@@ -218,11 +220,29 @@ export class Errand {
     const { continues, model } = this.asking
     const roomId = this.request.room.room.id
     const maker = continues === undefined ? undefined : this.#tools.makers.find(roomId, continues)
-    if (maker === undefined) return room.first(model)
+    if (maker === undefined) return this.#firstOfMany(room)
     const { record } = makerOf(maker, continues, room.records)
     for (const { key } of room.records) if (key !== record.key) this.#barred.add(key)
     for (const key of this.#barred) this.#tried.add(key)
     return room.first(model, this.#barred)
+  }
+
+  /** Whose servers don't have the path are asked where nobody else is left: they may have been updated. */
+  #firstOfMany(room: Room): KindEntry {
+    const { model } = this.asking
+    const { unspoken } = this.#tools
+    const { path } = this.request.endpoint
+    const lacking = unspoken.isEmpty ? [] : room.records.filter(({ key }) => unspoken.isUnspoken(key, path))
+    if (lacking.length === 0) return room.first(model)
+    for (const { key } of lacking) this.#barred.add(key)
+    try {
+      const entry = room.first(model, this.#barred)
+      for (const key of this.#barred) this.#tried.add(key)
+      return entry
+    } catch {
+      this.#barred.clear()
+      return room.first(model)
+    }
   }
 
   async #turn(entry: KindEntry, asker: Asker): Promise<Grant> {
@@ -271,6 +291,7 @@ export class Errand {
   #hasNext(room: Room, { record, model }: Attempt, why: Setback): boolean {
     if (this.#attempts >= this.#mostAttempts()) return false
     if (why.isTooLong === true) return this.#wider(room, record, model) !== undefined
+    if (why.lacksPath === true) return this.#another(room, record) !== undefined
     return this.#mayRepeat(why) || this.#another(room, record) !== undefined
   }
 
@@ -309,6 +330,7 @@ export class Errand {
     const another = this.#another(room, record)
     this.#tried.add(record.key)
     if (another?.index === this.#index) return another
+    if (failure.lacksPath === true && another !== undefined) return this.#goTo(another)
     // Whoever asks for a pause while somebody else could serve does not hold everybody up.
     const isWorthIt = another === undefined || (failure.retryAfterMs ?? 0) <= SHORT_PAUSE_MS
     if (isWorthIt && this.#mayRepeat(failure)) {
@@ -389,7 +411,7 @@ export class Errand {
     const { record, model } = attempt
     const { request, asking, startedAt } = this
     const { protocol, endpoint, room } = request
-    const { clock, limits, makers, dispatcherFor, via } = this.#tools
+    const { clock, limits, makers, unspoken, dispatcherFor, via } = this.#tools
     const meter = new Meter({ protocol, startedAt, sentAt: clock.elapsed(), requestBytes: asking.textBytes })
     const forward = new Forward({
       response: request.response,
@@ -409,6 +431,10 @@ export class Errand {
         RETRYABLE.has(statusCode) &&
         mayTryAnother({ wasSilent: false, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }),
       mayWiden: () => mayTryAnother({ wasSilent: false, isTooLong: true }),
+      onNoPath: () => {
+        unspoken.note(record.key, endpoint.path)
+        return mayTryAnother({ wasSilent: false, lacksPath: true })
+      },
       onSettled: (outcome) => {
         this.#measure(attempt, outcome, meter)
         this.#settle(attempt, outcome, mayTryAnother)
@@ -587,6 +613,8 @@ interface Setback {
   readonly retryAfterMs?: number
   /** Its context window was too small. */
   readonly isTooLong?: boolean
+  /** Its server does not have the path. */
+  readonly lacksPath?: boolean
 }
 
 interface Failure extends Setback {
@@ -600,17 +628,20 @@ interface Failure extends Setback {
 function setbackOf(outcome: Outcome): Setback {
   if (outcome.kind === 'failed') return { wasSilent: wasSilent(outcome.error) }
   if (outcome.kind !== 'passed') return { wasSilent: false }
-  const { retryAfterMs, isTooLong = false } = outcome
-  return { wasSilent: false, isTooLong, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+  const { retryAfterMs, isTooLong = false, lacksPath = false } = outcome
+  return { wasSilent: false, isTooLong, lacksPath, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
 }
 
 /** Also a refusal is one: the server works. */
 function isAnswer(outcome: Outcome): boolean {
   return (
-    outcome.kind === 'complete' ||
-    outcome.kind === 'refused' ||
-    (outcome.kind === 'passed' && outcome.isTooLong === true)
+    outcome.kind === 'complete' || outcome.kind === 'refused' || (outcome.kind === 'passed' && isOnlyUnfit(outcome))
   )
+}
+
+/** It works, and this request is nothing for it. */
+function isOnlyUnfit({ isTooLong, lacksPath }: Outcome & { kind: 'passed' }): boolean {
+  return isTooLong === true || lacksPath === true
 }
 
 function isRetryable(outcome: Outcome): boolean {
@@ -621,7 +652,7 @@ function isRetryable(outcome: Outcome): boolean {
 /** Whether it speaks against the participant; where nobody else is left, such an answer is passed on all the same. */
 function isFailure(outcome: Outcome): boolean {
   if (outcome.kind === 'refused') return RETRYABLE.has(outcome.statusCode)
-  if (outcome.kind === 'passed') return outcome.isTooLong !== true
+  if (outcome.kind === 'passed') return !isOnlyUnfit(outcome)
   return outcome.kind === 'failed' && !isCatalogued(outcome.error) && !(outcome.error instanceof LateFirstToken)
 }
 

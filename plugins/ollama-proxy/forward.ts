@@ -6,6 +6,7 @@ import { HEAD_BYTES } from './both-ends.ts'
 import { clientHeaders, single } from './headers.ts'
 import { type Meter, round } from './meter.ts'
 import type { Protocol, Usage } from './protocols/protocol.ts'
+import { lacksPath, mayLackPath } from './unspoken.ts'
 import { UploadBroken } from './upload.ts'
 import { RefusedAnswer, reasonOf } from './upstream-errors.ts'
 
@@ -14,7 +15,7 @@ export type Stage = 'connect' | 'answer' | 'stream'
 
 export type Outcome =
   /** The participant answered with a status on which somebody else is asked; nothing has reached the client. */
-  | { kind: 'passed'; statusCode: number; reason: string; retryAfterMs?: number; isTooLong?: true }
+  | { kind: 'passed'; statusCode: number; reason: string; retryAfterMs?: number; isTooLong?: true; lacksPath?: true }
   | { kind: 'complete'; statusCode: number; metrics: Metrics }
   /** The participant itself refused the request, and the client was told in its words. */
   | { kind: 'refused'; statusCode: number; reason: string }
@@ -44,6 +45,8 @@ export interface ForwardOptions {
   discards?: (statusCode: number, retryAfterMs: number | undefined) => boolean
   /** Whether somebody has a larger context window, where this one refuses the prompt for its length. */
   mayWiden?: () => boolean
+  /** Called once, where the participant's server has no such path. @returns whether somebody else may have it */
+  onNoPath?: () => boolean
   /** Called once, with the name of what the answer made, before the client reads it. */
   onMade?: (id: string) => void
   /** Who failed, for the error that ends a broken stream. */
@@ -147,7 +150,8 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.#statusMessage = statusMessage
     this.#headers = headers
     if (!isText(mediaTypeOf(headers))) this.#options.meter.isBinary()
-    if (TOO_LONG_STATUSES.has(statusCode) && this.#options.mayWiden?.() === true) this.#held = []
+    const mayBeTooLong = TOO_LONG_STATUSES.has(statusCode) && this.#options.mayWiden?.() === true
+    if (mayBeTooLong || (mayLackPath(statusCode) && this.#options.onNoPath !== undefined)) this.#held = []
   }
 
   /** RFC 9110 §15.2: any number may come. Each begins undici's own limit anew, so that it would hold for none of them. */
@@ -224,10 +228,15 @@ export class Forward implements Dispatcher.DispatchHandler {
     for (const chunk of held) this.#options.response.write(chunk)
   }
 
-  #isTooLong(): boolean {
-    const { protocol, mayWiden } = this.#options
-    const text = Buffer.concat(this.#held ?? []).toString('utf8')
-    return this.#held !== undefined && protocol.isTooLong(text) && mayWiden?.() === true
+  /** Why a refusal that was held is not passed on, where somebody else may take the request. */
+  #wayOn(): { reason: string; isTooLong?: true; lacksPath?: true } | undefined {
+    if (this.#held === undefined) return undefined
+    const { protocol, mayWiden, onNoPath } = this.#options
+    const text = Buffer.concat(this.#held).toString('utf8')
+    if (lacksPath(this.#statusCode, text))
+      return onNoPath?.() === true ? { reason: 'It does not serve this path', lacksPath: true } : undefined
+    if (mayLackPath(this.#statusCode) || !protocol.isTooLong(text) || mayWiden?.() !== true) return undefined
+    return { reason: 'The prompt is too long for it', isTooLong: true }
   }
 
   /** What was made is known by its name, which stands near the beginning, or in some servers at the end. */
@@ -255,13 +264,9 @@ export class Forward implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.#isSettled) return
     const last = this.#take()
-    if (this.#isTooLong()) {
-      this.#finish({
-        kind: 'passed',
-        statusCode: this.#statusCode,
-        reason: 'The prompt is too long for it',
-        isTooLong: true,
-      })
+    const wayOn = this.#wayOn()
+    if (wayOn !== undefined) {
+      this.#finish({ kind: 'passed', statusCode: this.#statusCode, ...wayOn })
       return
     }
     if (this.#held !== undefined) this.#release()

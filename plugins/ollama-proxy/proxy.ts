@@ -21,6 +21,7 @@ import { createMakers } from './makers.ts'
 import { createPerformances } from './performance.ts'
 import type { Endpoint, Protocol, Usage } from './protocols/protocol.ts'
 import type { ClientCounts, QueueLimits } from './queueing.ts'
+import { createUnspoken } from './unspoken.ts'
 import { type Upload, UploadBroken } from './upload.ts'
 
 export interface ProxyLimits {
@@ -128,6 +129,7 @@ export function createProxy(options: ProxyOptions) {
   } = options
   const now = () => clock.elapsed()
   const makers = createMakers()
+  const unspoken = createUnspoken({ now })
   const performances = createPerformances()
   const affinity = createAffinity()
   const business = createBusiness({ tell: (key, isBusy) => tellBusy(key, isBusy) })
@@ -157,6 +159,7 @@ export function createProxy(options: ProxyOptions) {
       hiddenQueues.forget(key)
       performances.forget(key)
       makers.forgetMaker(key)
+      unspoken.forget(key)
     },
   })
   const underWay = new Roster<Running>()
@@ -172,6 +175,7 @@ export function createProxy(options: ProxyOptions) {
     directory,
     breakers,
     makers,
+    unspoken,
     performances,
     hiddenQueues,
   }
