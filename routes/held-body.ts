@@ -1,18 +1,26 @@
 import type { Readable } from 'node:stream'
-import { BodyTooLarge, InvalidJson } from '../schemas/errors.ts'
+import type { Hold } from '../plugins/ollama-proxy/held-bytes.ts'
+import { BodyTooLarge, InvalidJson, TooMuchHeld } from '../schemas/errors.ts'
 
 /** Memory is reserved for a whole body once this share of it has come: who announces much and sends little costs little. */
 const RESERVING_SHARE = 8
+
+export interface Holding {
+  /** As the client announced it, which Node's parser holds it to. */
+  contentLength: string | undefined
+  /** Bytes. */
+  limit: number
+  /** Counts what is in memory. */
+  hold: Hold
+}
 
 type Done = (error: Error | null, body?: Buffer) => void
 
 /**
  * Takes a body as a whole, with one copy of its bytes at most; one that comes in a single piece is not copied at all.
- * @param contentLength as the client announced it, which Node's parser holds it to
- * @param limit bytes
- * @throws by `done`: PTL_BODY_TOO_LARGE, PTL_INVALID_JSON
+ * @throws by `done`: PTL_BODY_TOO_LARGE, PTL_TOO_MUCH_HELD, PTL_INVALID_JSON
  */
-export function holdBody(stream: Readable, contentLength: string | undefined, limit: number, done: Done): void {
+export function holdBody(stream: Readable, { contentLength, limit, hold }: Holding, done: Done): void {
   const announced = contentLength === undefined ? 0 : Number(contentLength)
   if (announced > limit) {
     done(new BodyTooLarge(limit))
@@ -20,8 +28,9 @@ export function holdBody(stream: Readable, contentLength: string | undefined, li
   }
   const held = new HeldBody(announced)
   const onData = (chunk: Buffer): void => {
-    if (held.bytes + chunk.length <= limit) held.add(chunk)
-    else finish(new BodyTooLarge(limit))
+    if (held.bytes + chunk.length > limit) finish(new BodyTooLarge(limit))
+    else if (!hold.take(chunk.length)) finish(new TooMuchHeld())
+    else held.add(chunk)
   }
   const onEnd = () => finish(null)
   // The client went away: no fault of the hub's, and nobody reads the answer.

@@ -109,6 +109,15 @@ export class HubBusy extends HubBusyBase {
   readonly retryAfterS = 1
 }
 
+const TooMuchHeldBase = createError(
+  'PTL_TOO_MUCH_HELD',
+  'The hub holds as many bytes of requests as it may: try again when some of them have been served',
+  503,
+)
+export class TooMuchHeld extends TooMuchHeldBase {
+  readonly retryAfterS = 5
+}
+
 const QueueFullBase = createError<[number]>(
   'PTL_QUEUE_FULL',
   'Too many requests wait in this room already: try again in %d s',

@@ -127,6 +127,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   await app.register(events)
   app.decorateRequest('room')
   app.decorateRequest('sentContentType')
+  app.decorateRequest('hold')
   await app.register(rooms, { prefix: '/rooms', inferenceBodyLimit: config.inferenceBodyLimit })
   await app.register(root, { inferenceBodyLimit: config.inferenceBodyLimit })
   app.addHook('preClose', async () => {

@@ -229,6 +229,15 @@ export const SETTINGS = {
     1024,
     1024 * MIB,
   ),
+  heldBytes: integer(
+    {
+      env: 'POTLUCK_HELD_BYTES',
+      description: 'Bytes of inference requests in memory at once, those that wait included; of one client half of it',
+    },
+    1024 * MIB,
+    MIB,
+    1024 * 1024 * MIB,
+  ),
   connectTimeoutMs: integer(
     { env: 'POTLUCK_CONNECT_TIMEOUT_MS', description: 'How long a participant may take to accept a connection, ms' },
     10_000,

@@ -5,6 +5,7 @@ import type { Clock } from '../../schemas/clock.ts'
 import type { Running, Tag } from '../../schemas/ollama.ts'
 import type { ParticipantRecord } from '../room-store/store.ts'
 import { createDispatchers, type Resolver } from './dispatchers.ts'
+import { createHeldBytes, type HeldBytes } from './held-bytes.ts'
 import { mergeRunning, mergeTags, oldestVersion } from './ollama-lists.ts'
 import { type ProbeResult, probeEndpoint } from './probe.ts'
 import { PROTOCOLS, pathWithin, protocolAt } from './protocols/index.ts'
@@ -17,6 +18,8 @@ declare module 'fastify' {
     ollamaProxy: InferenceProxy & {
       /** The APIs that pass through. */
       protocols: typeof PROTOCOLS
+      /** Counts the bodies that are in memory. */
+      heldBytes: HeldBytes
       /** The protocol whose clients would ask for this URL; undefined where it is none's. */
       protocolFor(url: string, headers: IncomingHttpHeaders): Protocol | undefined
       /** Whether an LLM server answers at the participant's endpoint. */
@@ -47,6 +50,8 @@ export interface OllamaProxyOptions {
   probeTimeoutMs: number
   /** Bytes. @default 33554432 */
   inferenceBodyLimit: number
+  /** Bytes of bodies in memory at once. @default 1073741824 */
+  heldBytes: number
   /** How long a stream's first token is waited for while somebody else is free. @default 10000 */
   firstTokenMs: number
   /** @default 3 */
@@ -99,6 +104,7 @@ export default fp<OllamaProxyOptions>(
       hubId: `potluck-${nanoid(12)}`,
       observe: (served) => app.metrics.observe(observationOf(served)),
     })
+    const heldBytes = createHeldBytes({ limitBytes: options.heldBytes })
     const survey = createSurvey({ dispatcherFor, clock })
     const lists = {
       tags: async (records: readonly ParticipantRecord[]) => mergeTags(await survey.of(records, '/api/tags')),
@@ -110,13 +116,14 @@ export default fp<OllamaProxyOptions>(
       const path = pathWithin(url)
       return path === undefined ? undefined : protocolAt(path, headers)
     }
-    app.decorate('ollamaProxy', Object.assign(proxy, { protocols: PROTOCOLS, protocolFor, probe, lists }))
+    app.decorate('ollamaProxy', Object.assign(proxy, { protocols: PROTOCOLS, heldBytes, protocolFor, probe, lists }))
     app.metrics.gauge(
       'potluck_requests_in_flight',
       'Requests of inference that have not ended yet',
       () => proxy.inFlight,
     )
     app.metrics.gauge('potluck_requests_waiting', 'Requests that wait for their turn', () => proxy.waiting)
+    app.metrics.gauge('potluck_held_bytes', 'Bytes of inference requests in memory', () => heldBytes.total)
     app.addHook('preClose', () => proxy.drain())
     app.addHook('onClose', destroy)
   },

@@ -1,9 +1,10 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, FastifySchema } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
+import type { Hold } from '../../plugins/ollama-proxy/held-bytes.ts'
 import type { Endpoint, Protocol } from '../../plugins/ollama-proxy/protocols/protocol.ts'
 import type { Upload } from '../../plugins/ollama-proxy/upload.ts'
 import { InferenceParams, inferenceBody, inferenceErrors, PassedOn, PassedThrough } from '../../schemas/inference.ts'
 import { RoomParams } from '../../schemas/room.ts'
-import { holdBody } from '../held-body.ts'
+import { type Holding, holdBody } from '../held-body.ts'
 import { ignoreContentType } from '../json-body.ts'
 import api from './api/index.ts'
 import models from './v1/models.ts'
@@ -26,11 +27,13 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** As the client sent it, where the body is passed on as it comes. */
     sentContentType: string | undefined
+    hold: Hold
   }
 }
 
 /** What the room's clients speak: each API passes through by one and the same route, and the lists are the hub's own. */
 const inference: FastifyPluginAsync<InferenceOptions> = async (app, { bodyLimit, isAtRoot = false }) => {
+  app.addHook('onRequest', countHeld)
   const route: InferenceRoute = { params: isAtRoot ? {} : { params: RoomParams }, hide: isAtRoot }
   await app.register(async (scope) => {
     readBytes(scope, bodyLimit)
@@ -48,9 +51,19 @@ const inference: FastifyPluginAsync<InferenceOptions> = async (app, { bodyLimit,
 function readBytes(app: FastifyInstance, bodyLimit: number): void {
   app.removeAllContentTypeParsers()
   ignoreContentType(app)
-  app.addContentTypeParser('*', (request, payload, done) =>
-    holdBody(payload, request.headers['content-length'], bodyLimit, done),
-  )
+  app.addContentTypeParser('*', (request, payload, done) => holdBody(payload, holdingOf(request, bodyLimit), done))
+}
+
+/** What a request holds is held until its answer has ended, or nobody waits for that any more. */
+function countHeld(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+  const { heldBytes } = request.server.ollamaProxy
+  request.hold = heldBytes.hold(request.server.access.askerOf(request).client)
+  reply.raw.on('close', request.hold.release)
+  done()
+}
+
+function holdingOf({ raw, hold }: FastifyRequest, limit: number): Holding {
+  return { contentLength: raw.headers['content-length'], limit, hold }
 }
 
 function readAsItComes(app: FastifyInstance): void {
@@ -185,10 +198,11 @@ function bytesOf({ body }: FastifyRequest): Buffer {
 /** `curl -d` calls what it sends a form; whoever says nothing means JSON, too. */
 const JSON_TYPES = /^\s*(?:application\/(?:json|x-www-form-urlencoded)\b.*)?$/i
 
-async function bodyOf({ body, raw, sentContentType = '' }: FastifyRequest, limit: number): Promise<Buffer | Upload> {
+async function bodyOf(request: FastifyRequest, limit: number): Promise<Buffer | Upload> {
+  const { body, raw, sentContentType = '' } = request
   if (body === undefined) return NO_BODY
+  if (JSON_TYPES.test(sentContentType)) return readHeld(raw, holdingOf(request, limit))
   const length = raw.headers['content-length']
-  if (JSON_TYPES.test(sentContentType)) return readHeld(raw, length, limit)
   return {
     stream: raw,
     contentType: sentContentType,
@@ -196,9 +210,9 @@ async function bodyOf({ body, raw, sentContentType = '' }: FastifyRequest, limit
   }
 }
 
-function readHeld(stream: FastifyRequest['raw'], contentLength: string | undefined, limit: number): Promise<Buffer> {
+function readHeld(stream: FastifyRequest['raw'], holding: Holding): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    holdBody(stream, contentLength, limit, (error, body) => {
+    holdBody(stream, holding, (error, body) => {
       if (error === null) resolve(body as Buffer)
       else reject(error)
     })

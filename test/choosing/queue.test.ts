@@ -399,17 +399,13 @@ t.test('who is served while the clock is set back has used no less than nothing'
 
 // --- what it says of itself
 
-t.test('whether somebody other than these is free', async (t) => {
+t.test('whether anybody is free, and whether anybody waits', async (t) => {
   const { ask, kind, put, set } = openTable()
   put({ key: 'alice' }, { key: 'bob' }, { key: 'carol', closed: 'paused' })
   set('alice', 'bob', 'carol')
-  t.equal(kind.hasFreeBesides(new Set()), true)
-  t.equal(kind.hasFreeBesides(new Set(['alice'])), true)
-  t.equal(kind.hasFreeBesides(new Set(['alice', 'bob'])), false)
-  t.equal(kind.hasFreeBesides(new Set(['alice', 'bob', 'x', 'y'])), false)
   ask()
+  t.equal(kind.isFull, false)
   ask()
-  t.equal(kind.hasFreeBesides(new Set()), false)
   t.equal(kind.isFull, true)
   t.equal(kind.isIdle, true)
   ask()

@@ -698,12 +698,6 @@ export function createScheduler(options: SchedulerOptions) {
           return { position: kind.room.waiting, leave: () => void dequeue(entry) }
         },
 
-        /** Whether somebody other than these could take a request at once. */
-        hasFreeBesides(keys: ReadonlySet<string>): boolean {
-          if (kind.free.size > keys.size) return true
-          return kind.free.values().some(({ seat }) => !keys.has(seat.state.key))
-        },
-
         /** Nobody has a free slot. */
         get isFull(): boolean {
           return kind.free.size === 0
