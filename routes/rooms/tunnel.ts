@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import type { ParticipantRecord } from '../../plugins/room-store/store.ts'
-import { errors, HubClosing, NotTunnelled, TokenRequired } from '../../schemas/errors.ts'
+import { errors, Forbidden, HubClosing, NotTunnelled, TokenRequired } from '../../schemas/errors.ts'
 import { RoomParams } from '../../schemas/room.ts'
 import { TUNNEL_PROTOCOL, TUNNEL_VERSION_HEADER } from '../../schemas/tunnel.ts'
 
@@ -14,14 +14,15 @@ const schema = {
   params: RoomParams,
   response: {
     101: { description: 'The tunnel stands once the participant speaks HTTP/2 on it', type: 'null' },
-    ...errors(401, 404, 409, 426, 503),
+    ...errors(401, 403, 404, 409, 426, 503),
   },
 }
 
 /** The token alone says which participant it is. */
 async function senderOf({ server, room }: FastifyRequest, token = ''): Promise<ParticipantRecord> {
   const holder = await server.roomStore.findToken(room.room.id, server.access.hashToken(token))
-  if (holder?.role !== 'participant') throw new TokenRequired()
+  if (holder === undefined) throw new TokenRequired()
+  if (holder.role !== 'participant') throw new Forbidden('A tunnel is opened with the token of its participant')
   return server.roomStore.getParticipant(room.room.id, holder.participantId)
 }
 
