@@ -127,8 +127,8 @@ export class Exchange implements Dispatcher.DispatchController {
 
   #onEnd(): void {
     // Node ends a stream that was reset, too; then the close says what it was.
-    const code = this.#stream?.rstCode ?? NGHTTP2_NO_ERROR
-    if (this.#isOver || !this.#hasAnswer || code !== NGHTTP2_NO_ERROR) return
+    const isReset = (this.#stream?.rstCode ?? NGHTTP2_NO_ERROR) !== NGHTTP2_NO_ERROR
+    if (this.#isOver || !this.#hasAnswer || isReset || this.#session?.destroyed === true) return
     this.#finish()
     this.#handler.onResponseEnd?.(this, this.#trailers)
   }

@@ -94,7 +94,16 @@ export class TunnelServer implements Tunnel {
       Relay.start(stream, headers, flags, relay)
     })
     session.on('error', () => this.#shut(TUNNEL_CLOSE.noTunnel, STRANGE))
-    session.on('close', () => this.#shut(TUNNEL_CLOSE.done, 'Closed from here'))
+    let isTold = false
+    session.on('goaway', () => {
+      isTold = true
+    })
+    session.on('close', () => {
+      const shut = () => this.#shut(TUNNEL_CLOSE.done, 'Closed from here')
+      // A hub that wants nothing more says why, once what ran has ended.
+      if (isTold) setTimeout(shut, TUNNEL_LIMITS.closeMs).unref()
+      else shut()
+    })
     const socket = this.#socket
     const hear = () => {
       this.#heardAt = performance.now()
