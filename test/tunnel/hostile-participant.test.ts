@@ -169,16 +169,6 @@ const ATTACKS: Attack[] = [
   },
 ]
 
-/** Twice, which is once too often. */
-ATTACKS.push({
-  what: 'a second answer behind the first',
-  attack: ({ send }, stream) => {
-    const whole = [head(stream, [':status', '200']), frame(FRAME.data, END_STREAM, stream, Buffer.from('{}'))]
-    send(...whole, ...whole)
-  },
-  costs: 'tunnel',
-})
-
 function headers(count: number, value: string): [string, string][] {
   return Array.from({ length: count }, (_, index) => [`x-${index}`, value])
 }
@@ -303,4 +293,17 @@ t.test('a line end in a header ends no line of the hub’s', async (t) => {
   raw.send(frame(FRAME.data, END_STREAM, stream, Buffer.from('{}')))
   const { status, headers } = await answer
   t.strictSame([status, headers.get('set-cookie'), headers.get('x-request-id')], [200, null, null])
+})
+
+t.test('a second answer behind the first is nobody’s', async (t) => {
+  const { url, code, ask } = await setUp(t)
+  const { token } = await joinTunnelled(url, code)
+  const raw = await startRawParticipant(t, url, code, token)
+  raw.speak()
+  await untilStatus(url, code, 'alice', (status) => status === 'online')
+  const { answer, stream } = await startAsked(raw, () => ask('alice'))
+  const whole = [head(stream, [':status', '200']), frame(FRAME.data, END_STREAM, stream, Buffer.from('{}'))]
+  raw.send(...whole, ...whole)
+  t.equal(await answer, 200)
+  t.equal((await ask('beans')).status, 200)
 })
