@@ -97,7 +97,7 @@ function clientOf(session: ClientHttp2Session): Client {
     stream.on('data', (chunk) => {
       text += String(chunk)
     })
-    let answer: IncomingHttpHeaders = { ':status': 0 }
+    let answer: IncomingHttpHeaders = { ':status': '0' }
     stream.on('response', (headers) => {
       answer = headers
     })
