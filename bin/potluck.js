@@ -2,12 +2,13 @@
 // Plain JavaScript that any Node can read: one launcher for a clone (TypeScript as it is), the package and the container (dist).
 import { existsSync } from 'node:fs'
 
-const OLDEST_NODE = 24
-const [major] = process.versions.node.split('.')
+// The first that lets a server say which requests may become another protocol.
+const OLDEST_NODE = [24, 9]
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
-if (Number(major) < OLDEST_NODE) {
+if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
   console.error(
-    `potluck needs Node.js ${OLDEST_NODE} or newer, this is ${process.versions.node}: install it from https://nodejs.org, or in a clone use \`npm start\`, which brings its own on Linux and Windows.`,
+    `potluck needs Node.js ${OLDEST_NODE.join('.')} or newer, this is ${process.versions.node}: install it from https://nodejs.org, or in a clone use \`npm start\`, which brings its own on Linux and Windows.`,
   )
   process.exit(1)
 }

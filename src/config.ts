@@ -333,7 +333,8 @@ export const SETTINGS = {
   tunnelPingMs: integer(
     {
       env: 'POTLUCK_TUNNEL_PING_MS',
-      description: 'How often a tunnel is asked for a sign of life, ms; without one until the next time it is closed',
+      description:
+        'How often the hub pings a participant that has a tunnel, ms; no answer until the next ping closes it',
     },
     10_000,
     100,

@@ -18,6 +18,8 @@ export interface TunnelOptions {
   onClosed(): void
   /** @default 10000 */
   pingIntervalMs?: number
+  /** How long the other end may take until it speaks HTTP/2. @default 10000 */
+  handshakeMs?: number
 }
 
 /** Frames between two pings that have no place on a tunnel in such number: a flood costs the hub more than its sender. */
@@ -38,14 +40,14 @@ export class Tunnel {
   #oddFrames = 0
 
   constructor(options: TunnelOptions) {
-    const { socket, pingIntervalMs = PING_INTERVAL_MS } = options
+    const { socket, pingIntervalMs = PING_INTERVAL_MS, handshakeMs = TUNNEL_LIMITS.handshakeMs } = options
     this.#options = options
     this.#socket = socket
     const stream = new WebSocketStream(socket, () => this.#strange())
     this.#session = openSession(stream)
     this.dispatcher = new Http2Dispatcher(this.#session)
     this.#pings = setInterval(() => this.#ping(), pingIntervalMs).unref()
-    this.#handshake = setTimeout(() => this.#strange(), TUNNEL_LIMITS.handshakeMs).unref()
+    this.#handshake = setTimeout(() => this.#strange(), handshakeMs).unref()
     this.#listen()
   }
 

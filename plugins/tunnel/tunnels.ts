@@ -15,13 +15,18 @@ export interface TunnelsOptions {
   graceMs: number
   /** Of the whole hub: each holds a socket, and buffers. @default 10000 */
   maxTunnels?: number
+  /** Of one room, so that no room takes all. @default 2000 */
+  maxOfRoom?: number
   /** @default 10000 */
   pingIntervalMs?: number
+  /** How long a tunnel may take until it stands. @default 10000 */
+  handshakeMs?: number
   /** Something failed that nobody waits for. */
   onError(error: unknown): void
 }
 
 const MAX_TUNNELS = 10_000
+const MAX_OF_ROOM = 2000
 
 /** Tunnels that do not stand yet: each may be left so for a while by whoever knows one token. */
 const MAX_OPENING = 3
@@ -34,14 +39,13 @@ interface Entry {
 export type Tunnels = ReturnType<typeof createTunnels>
 
 /** The tunnels of all participants: who has one is online, and is reached through it alone. */
-export function createTunnels({
-  rooms,
-  clock,
-  graceMs,
-  maxTunnels = MAX_TUNNELS,
-  pingIntervalMs,
-  onError,
-}: TunnelsOptions) {
+export function createTunnels(options: TunnelsOptions) {
+  const { rooms, clock, graceMs, onError, pingIntervalMs, handshakeMs } = options
+  const { maxTunnels = MAX_TUNNELS, maxOfRoom = MAX_OF_ROOM } = options
+  const times = {
+    ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
+    ...(handshakeMs === undefined ? {} : { handshakeMs }),
+  }
   /** Those that stand, by the participants' keys. */
   const standing = new Map<string, Entry>()
   const all = new Set<Entry>()
@@ -84,10 +88,17 @@ export function createTunnels({
     rooms.recordProbe(entry.record, { at: clock.now(), failure: reason, isFinal: true }).catch(onError)
   }
 
-  function countOpening(key: string): number {
-    let count = 0
-    for (const { tunnel, record } of all) if (record.key === key && !tunnel.isUp) count += 1
-    return count
+  function count(isCounted: (entry: Entry) => boolean): number {
+    let found = 0
+    for (const entry of all) if (isCounted(entry)) found += 1
+    return found
+  }
+
+  /** One that stands may always be replaced: a dead connection must not keep its owner out. */
+  function hasRoomFor({ key, roomId }: ParticipantRecord): boolean {
+    if (count(({ record, tunnel }) => record.key === key && !tunnel.isUp) >= MAX_OPENING) return false
+    if (standing.has(key)) return true
+    return all.size < maxTunnels && count(({ record }) => record.roomId === roomId) < maxOfRoom
   }
 
   return {
@@ -98,7 +109,7 @@ export function createTunnels({
     },
 
     /** Whether another one may be opened for this participant. */
-    hasRoomFor: ({ key }: ParticipantRecord): boolean => all.size < maxTunnels && countOpening(key) < MAX_OPENING,
+    hasRoomFor,
 
     /** Takes over a WebSocket of whoever has proven to be this participant. */
     async open(socket: WebSocket, record: ParticipantRecord, claim: Claim): Promise<void> {
@@ -108,7 +119,7 @@ export function createTunnels({
         onBeat: () => beat(entry),
         onDown: (reason) => fall(entry, reason),
         onClosed: () => void all.delete(entry),
-        ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
+        ...times,
       })
       const entry = { tunnel, record }
       all.add(entry)
