@@ -41,8 +41,10 @@ export const TUNNEL_LIMITS = {
   maxFragments: 64,
   /** Requests at once on one tunnel: each costs memory at both ends. */
   streams: 1000,
-  /** Bytes of one answer or request that nobody has read yet: what a flood on one stream can fill. */
-  streamWindowBytes: 256 * 1024,
+  /** Bytes of one answer that nobody has read yet: what a participant can fill in the hub, for each request. */
+  answerWindowBytes: 128 * 1024,
+  /** Bytes of one request that nobody has read yet; uploads are larger than answers. */
+  requestWindowBytes: 256 * 1024,
   /** Bytes on their way in one direction, on all streams. */
   connectionWindowBytes: 4 * 1024 * 1024,
   /**

@@ -151,13 +151,13 @@ const ABNORMAL = 1006
 const BROKE = 'Its tunnel broke'
 
 function openSession(stream: WebSocketStream): ClientHttp2Session {
-  const { streams, streamWindowBytes, headerListBytes, headerFields, settings } = TUNNEL_LIMITS
+  const { streams, answerWindowBytes, headerListBytes, headerFields, settings } = TUNNEL_LIMITS
   return connect('http://tunnel.invalid', {
     createConnection: () => stream,
     peerMaxConcurrentStreams: streams,
     maxReservedRemoteStreams: 0,
     maxHeaderListPairs: headerFields,
     maxSettings: settings,
-    settings: { enablePush: false, initialWindowSize: streamWindowBytes, maxHeaderListSize: headerListBytes },
+    settings: { enablePush: false, initialWindowSize: answerWindowBytes, maxHeaderListSize: headerListBytes },
   })
 }

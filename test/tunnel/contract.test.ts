@@ -16,6 +16,7 @@ const CONTRACT: [what: string, check: (t: Test, way: Way) => Promise<void>][] = 
   ['an answer of 10 MB arrives whole', largeAnswer],
   ['a body of 10 MB arrives whole', largeBody],
   ['a body of unknown length arrives whole', pieces],
+  ['fifty large bodies go up while they come back', bothWays],
   ['who does not read stops the server, and loses nothing', backPressureDown],
   ['a server that does not read stops the sender', backPressureUp],
   ['one stalled answer does not stall another', stalledBeside],
@@ -149,6 +150,19 @@ async function pieces(t: Test, way: Way): Promise<void> {
   const answer = (await reach(t, way, server.url)).ask({ body: inPieces(32) })
   await answer.over.promise
   t.equal(answer.text, `chunked ${2 * MB}`)
+}
+
+/** Neither end may wait with reading until the other one has read. */
+async function bothWays(t: Test, way: Way): Promise<void> {
+  const server = await startServer(t, (request, response) => void request.pipe(response))
+  const asker = await reach(t, way, server.url)
+  const answers = Array.from({ length: 50 }, () => asker.ask({ body: inPieces(48) }))
+  await Promise.all(answers.map(({ over }) => over.promise))
+  t.strictSame([...new Set(answers.map(({ bytes }) => bytes))], [3 * MB])
+  t.strictSame(
+    answers.filter(({ error }) => error !== undefined),
+    [],
+  )
 }
 
 async function backPressureDown(t: Test, way: Way): Promise<void> {

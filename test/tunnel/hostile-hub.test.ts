@@ -198,7 +198,7 @@ t.test('headers beyond the limit cost one request', async (t) => {
 t.test('a hub that never speaks HTTP/2 is given up', async (t) => {
   const llm = await startFakeLlm(t)
   const { opening } = await openToRaw(t, llm.url, false, { handshakeMs: 200 })
-  await t.rejects(opening, { name: 'TunnelConnectError', kind: 'refused' })
+  await t.rejects(opening, { name: 'TunnelConnectError', kind: 'blocked' })
 })
 
 t.test('a hub that says nothing any more is given up', async (t) => {

@@ -47,6 +47,7 @@ export async function connectTunnel(options: TunnelOptions): Promise<Tunnel> {
   const server = new TunnelServer(socket, relay, options)
   const abort = () => server.close()
   signal?.addEventListener('abort', abort, { once: true })
+  if (signal?.aborted === true) abort()
   void server.closed.then(() => {
     signal?.removeEventListener('abort', abort)
     void dispatcher.destroy()

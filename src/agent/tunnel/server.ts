@@ -89,7 +89,9 @@ export class TunnelServer implements Tunnel {
     })
     void this.closed.then(({ code, reason }) => {
       clearTimeout(timer)
-      reject(new TunnelConnectError('refused', reason, { code: String(code) }))
+      // A handshake that passes, and nothing behind it, is what some proxies let through.
+      const kind = code === TUNNEL_CLOSE.noTunnel ? 'blocked' : 'refused'
+      reject(new TunnelConnectError(kind, reason, { code: String(code) }))
     })
     return promise
   }
@@ -173,7 +175,7 @@ const REASONS: ReadonlyMap<number, string> = new Map([
 ])
 
 function acceptSession(stream: WebSocketStream): ServerHttp2Session {
-  const { streams, streamWindowBytes, headerListBytes, headerFields, settings } = TUNNEL_LIMITS
+  const { streams, requestWindowBytes, headerListBytes, headerFields, settings } = TUNNEL_LIMITS
   return performServerHandshake(stream, {
     maxHeaderListPairs: headerFields,
     maxSettings: settings,
@@ -183,7 +185,7 @@ function acceptSession(stream: WebSocketStream): ServerHttp2Session {
     streamResetBurst: RESETS.burst,
     streamResetRate: RESETS.rate,
     settings: {
-      initialWindowSize: streamWindowBytes,
+      initialWindowSize: requestWindowBytes,
       maxConcurrentStreams: streams,
       maxHeaderListSize: headerListBytes,
       enableConnectProtocol: false,
