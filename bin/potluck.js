@@ -5,12 +5,13 @@ import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 import v8 from 'node:v8'
 
-const OLDEST_NODE = 24
-const [major] = process.versions.node.split('.')
+// The first that lets a server say which requests may become another protocol.
+const OLDEST_NODE = [24, 9]
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
-if (Number(major) < OLDEST_NODE) {
+if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
   console.error(
-    `potluck needs Node.js ${OLDEST_NODE} or newer, this is ${process.versions.node}: install it from https://nodejs.org, or in a clone use \`npm start\`, which brings its own on Linux and Windows.`,
+    `potluck needs Node.js ${OLDEST_NODE.join('.')} or newer, this is ${process.versions.node}: install it from https://nodejs.org, or in a clone use \`npm start\`, which brings its own on Linux and Windows.`,
   )
   process.exit(1)
 }

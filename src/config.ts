@@ -339,6 +339,16 @@ export const SETTINGS = {
     100,
     24 * HOUR_MS,
   ),
+  tunnelPingMs: integer(
+    {
+      env: 'POTLUCK_TUNNEL_PING_MS',
+      description:
+        'How often the hub pings a participant that has a tunnel, ms; no answer until the next ping closes it',
+    },
+    10_000,
+    100,
+    MINUTE_MS,
+  ),
   healthTickMs: integer(
     { env: 'POTLUCK_HEALTH_TICK_MS', description: 'How often the hub looks who has gone silent, ms' },
     1000,

@@ -69,12 +69,17 @@ async function post<T>(url: string, body: object): Promise<T> {
 }
 
 /** A room whose participants all lead to the fake LLM server, each to an address of its own. */
-export async function openRoom({ url }: Hub, { llmPort, llmAddresses }: Stage, participants = 1): Promise<Room> {
-  const { room } = await post<{ room: { code: string } }>(`${url}/rooms`, { name: 'Bench' })
+export async function openRoom(hub: Hub, { llmPort, llmAddresses }: Stage, participants = 1): Promise<Room> {
+  const room = await createRoom(hub)
   for (let index = 0; index < participants; index++) {
     const address = llmAddresses[index % llmAddresses.length] ?? LOOPBACK
-    await joinRoom({ url, code: room.code, address, llmPort, id: `llm-${index + 1}` })
+    await joinRoom({ url: hub.url, code: room.code, address, llmPort, id: `llm-${index + 1}` })
   }
+  return room
+}
+
+export async function createRoom({ url }: Hub): Promise<Room> {
+  const { room } = await post<{ room: { code: string } }>(`${url}/rooms`, { name: 'Bench' })
   return { code: room.code, path: `/rooms/${room.code}/v1/chat/completions` }
 }
 
@@ -88,11 +93,13 @@ interface Joining {
   address?: string
   llmPort: number
   id: string
+  isTunnelled?: boolean
 }
 
-export function joinRoom({ url, code, address = LOOPBACK, llmPort, id }: Joining): Promise<object> {
-  const endpoint = `http://${address}:${llmPort}`
-  return post(`${url}/rooms/${code}/join`, { id, nickname: id, model: MODEL, endpoint, slots: SLOTS })
+export function joinRoom(joining: Joining): Promise<{ token: string }> {
+  const { url, code, address = LOOPBACK, llmPort, id, isTunnelled = false } = joining
+  const way = isTunnelled ? { tunnel: true } : { endpoint: `http://${address}:${llmPort}` }
+  return post(`${url}/rooms/${code}/join`, { id, nickname: id, model: MODEL, slots: SLOTS, ...way })
 }
 
 /** Somebody who watches the room: reads its events and does nothing with them. @returns how to end it */

@@ -9,6 +9,7 @@ import { largeBody } from './large-body.ts'
 import { people } from './people.ts'
 import { plain } from './plain.ts'
 import { start } from './start.ts'
+import { tunnelFast, tunnelPaced } from './tunnel.ts'
 
 /** The aborts come late: some parties keep the connections of who went away. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -19,6 +20,8 @@ export const SCENARIOS: readonly Scenario[] = [
   firstToken,
   concurrent,
   largeBody,
+  tunnelPaced,
+  tunnelFast,
   events,
   start,
   abort,
