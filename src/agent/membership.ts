@@ -27,7 +27,8 @@ export interface MembershipOptions {
   id: string
   /** The id was chosen by its owner, so no other will do. */
   isOwnId: boolean
-  password?: string | undefined
+  /** The room's, where it has one and it is known. */
+  password(): string | undefined
   slots?: number | undefined
   /** Absent: they are not told. */
   specs?: Promise<Specs> | undefined
@@ -125,12 +126,13 @@ export function createMembership(options: MembershipOptions) {
 
   async function joinAs(id: string): Promise<void> {
     const names = models
+    const password = options.password()
     const body: JoinBody = {
       id,
       nickname: options.nickname,
       models: [...names],
       ...(await transport.joinFields()),
-      ...(options.password === undefined ? {} : { password: options.password }),
+      ...(password === undefined ? {} : { password }),
       ...(options.slots === undefined ? {} : { slots: options.slots }),
       ...(specs === undefined ? {} : { specs }),
     }
