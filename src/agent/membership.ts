@@ -393,6 +393,12 @@ export function createMembership(options: MembershipOptions) {
       become(paused ? 'paused' : 'online')
     },
 
+    /** Stops without a word to the hub, as a crash does. */
+    abandon(): void {
+      finish('asked')
+      link?.close()
+    },
+
     /** Takes nothing new, finishes what runs, and leaves. */
     async leave(): Promise<void> {
       become('leaving')
