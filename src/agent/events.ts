@@ -36,8 +36,8 @@ export type AgentEventData =
   | { event: 'left'; reason: LeftReason; message?: string }
 
 /**
- * - `asked`: by its owner
- * - `removed`: by the room's host, or by `potluck leave`
+ * - `asked`: by its owner, here or by `potluck leave`
+ * - `removed`: by the room's host
  * - `refused`: the hub does not let it back in
  * - `replaced`: another process with its token took its place
  */

@@ -242,7 +242,10 @@ export function createMembership(options: MembershipOptions) {
       become('waiting', `the room ${place.code} is gone`)
       return backOff()
     }
-    if (refusal.code === 'PTL_PARTICIPANT_NOT_FOUND' && (await wasRemoved())) return finish('removed')
+    if (refusal.code === 'PTL_PARTICIPANT_NOT_FOUND') {
+      if (await hasLeft()) return finish('asked')
+      if (await wasRemoved()) return finish('removed')
+    }
     if (isPassing(refusal)) {
       become('reconnecting', refusal.message)
       return backOff(refusal.retryAfterMs)
@@ -250,9 +253,13 @@ export function createMembership(options: MembershipOptions) {
     if (!isForgotten(refusal.code)) finish('refused', error)
   }
 
-  /** Gone from the same room within a beat: that was somebody's wish. */
+  /** Its owner took it out by another command, which throws the token away. */
+  async function hasLeft(): Promise<boolean> {
+    return (await identities.load(place).catch(() => identity)) === undefined
+  }
+
+  /** Gone from the same room within a beat: that was its host's wish. */
   async function wasRemoved(): Promise<boolean> {
-    if (identity !== undefined && (await identities.load(place).catch(() => identity)) === undefined) return true
     if (hasFailed || performance.now() - heardAt > IN_CONTACT_MS) return false
     const room = await hub.room(place.code, { credential: credential(), signal: over.signal }).catch(() => undefined)
     return room !== undefined && room.id === roomId
@@ -401,6 +408,7 @@ export function createMembership(options: MembershipOptions) {
 
     /** Takes nothing new, finishes what runs, and leaves. */
     async leave(): Promise<void> {
+      if (end !== undefined) return
       become('leaving')
       const current = link
       if (current !== undefined && (current.running() ?? 0) > 0) {

@@ -49,16 +49,21 @@ const BY_CODE: Readonly<Record<string, ExitName>> = {
   PTL_ADMIN_ONLY: 'refused',
 }
 
+const BY_STATUS: Readonly<Record<number, ExitName>> = {
+  400: 'usage',
+  401: 'refused',
+  403: 'refused',
+  // Of inference: everybody is busy, paused or away.
+  429: 'tryLater',
+  503: 'tryLater',
+}
+
 /** By the error's `code`, else by the status that the hub answered with. */
 export function exitOf(error: unknown): ExitName {
   if (error instanceof Failure) return error.exit
   const { code, status, name } = error as { code?: string; status?: number; name?: string }
   const known = code !== undefined && Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined
-  // Of inference: everybody is busy, paused or away.
-  if (known === undefined || known === 'hubFailed') {
-    if (status === 429 || status === 503) return 'tryLater'
-    if (status === 401 || status === 403) return 'refused'
-  }
+  if (known !== undefined && known !== 'hubFailed') return known
   if (name === 'ExitPromptError') return 'interrupted'
-  return known ?? 'failed'
+  return (status === undefined ? undefined : BY_STATUS[status]) ?? known ?? 'failed'
 }

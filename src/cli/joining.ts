@@ -220,8 +220,9 @@ class Stay {
   #conclude(ends: readonly End[]): void {
     const [bad] = ends.filter(({ reason }) => reason !== 'asked')
     if (bad === undefined) return
-    const exits = { removed: 'refused', replaced: 'tryLater', refused: exitOf(bad.error), asked: 'ok' } as const
-    process.exitCode = EXIT[exits[bad.reason]][0]
+    const exits = { removed: 'refused', replaced: 'tryLater', asked: 'ok' } as const
+    const exit = bad.reason === 'refused' ? exitOf(bad.error) : exits[bad.reason]
+    process.exitCode = EXIT[exit][0]
   }
 }
 
@@ -230,7 +231,7 @@ function heldSentence(server: LlmServer | undefined, code: string, { pid, file }
 }
 
 function sentenceOf({ reason, error }: End): string | undefined {
-  if (reason === 'removed') return 'It was taken out of the room, by its host or by `potluck leave`'
+  if (reason === 'removed') return 'The host of the room removed it'
   if (reason === 'replaced') return 'Another process with its token took its place'
   return error === undefined ? undefined : (error as Error).message
 }

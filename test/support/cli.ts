@@ -34,7 +34,7 @@ export interface RunningCli {
 }
 
 /** Neither settings of whoever runs the tests, nor what tap puts into a process that it watches. */
-function cleanEnv(stateHome: string): NodeJS.ProcessEnv {
+export function cleanEnv(stateHome: string): NodeJS.ProcessEnv {
   const isForeign = (name: string) => /^(POTLUCK_|PORT$|HOST$|OLLAMA_|NODE_OPTIONS$|TAP|XDG_|.*_proxy$)/i.test(name)
   const kept = Object.entries(process.env).filter(([name]) => !isForeign(name))
   return { ...Object.fromEntries(kept), XDG_STATE_HOME: stateHome, NO_COLOR: '1' }
