@@ -12,6 +12,7 @@ const MEANINGS = {
   404: 'No such room or participant',
   409: 'The code, id or name is in use: the error says which',
   413: 'The body is larger than the limit',
+  426: 'Only as a WebSocket, of a version that the hub speaks: the error says which',
   429: 'Too much for now: `Retry-After` says for how many seconds',
   503: 'The hub is shutting down',
 } as const
@@ -207,5 +208,21 @@ export const UpgradeRefused = createError(
   'There is no WebSocket here: send it as a plain HTTP request',
   426,
 )
+export const TunnelNotWebSocket = createError<[string]>(
+  'PTL_TUNNEL_NOT_WEBSOCKET',
+  'A tunnel is a WebSocket with the subprotocol %s. Where this was one, a proxy in between does not let WebSockets through: reach the hub directly, or join with an endpoint (`potluck join --direct`)',
+  426,
+)
+export const TunnelVersionUnknown = createError<[string]>(
+  'PTL_TUNNEL_VERSION_UNKNOWN',
+  'This hub speaks tunnels of the version %s: update potluck on the older side',
+  426,
+)
+export const NotTunnelled = createError(
+  'PTL_NOT_TUNNELLED',
+  'This participant joined with an endpoint: join anew with `tunnel: true` to open a tunnel',
+  409,
+)
+export const TooManyTunnels = createError('PTL_TOO_MANY_TUNNELS', 'Too many tunnels are open: try again later', 503)
 export const HubClosing = createError('PTL_HUB_CLOSING', 'The hub is shutting down: try again in a moment', 503)
 export const RoomClosed = createError('PTL_ROOM_CLOSED', 'The room was closed', 503)

@@ -78,14 +78,19 @@ export const Participant = Type.Object({
   nickname: Type.String(),
   model: Type.String({ description: 'The first of `models`' }),
   models: Type.Array(Type.String()),
-  endpoint: Type.String({ description: "Base URL of the participant's LLM server, as it was given" }),
+  endpoint: Type.String({
+    description:
+      "Base URL of the participant's LLM server, as it was given; `tunnel:<id>` where it is reached through a tunnel",
+  }),
   specs: Specs,
   config: GenerationConfig,
   status: Status,
   paused: Type.Optional(
     Type.Boolean({ description: 'True while its owner lets nothing new in; `status` is then busy' }),
   ),
-  offlineReason: Type.Optional(Type.String({ description: 'What the last probe found, while it is offline' })),
+  offlineReason: Type.Optional(
+    Type.String({ description: 'What the last probe or its tunnel found, while it is offline' }),
+  ),
   slots: Type.Optional(Type.Integer({ description: 'Requests it serves at once, where that is known' })),
   manage: Type.Optional(Type.Boolean({ description: 'True where it lets the room change its models' })),
   joinedAt: Type.Integer({ description: 'ms since the epoch' }),
@@ -168,13 +173,23 @@ const OptionalModelName = Type.Union([ModelName, Type.String({ pattern: '^\\s*$'
 /** The base contract's own words; `models` may stand in for `model`. */
 export const JOIN_MISSING = 'Missing required fields: id, nickname, model, endpoint'
 
+/** Empty is as good as absent, as in the base contract. */
+const OptionalEndpoint = Type.Union([Endpoint, Type.String({ pattern: '^\\s*$', maxLength: LIMITS.endpoint })], {
+  'x-expects': Endpoint['x-expects'],
+})
+
 export const JoinBody = Type.Object(
   {
     id: ParticipantId,
     nickname: Text(LIMITS.nickname, 'Shown to the room'),
     model: Absent(OptionalModelName),
     models: Absent(ModelNames),
-    endpoint: Endpoint,
+    endpoint: Absent(OptionalEndpoint),
+    tunnel: Absent(
+      Type.Boolean({
+        description: 'true, in place of `endpoint`: the participant opens a tunnel, and is offline until it has',
+      }),
+    ),
     password: Absent(Type.String({ maxLength: LIMITS.password })),
     specs: Absent(SpecsInput),
     config: Absent(GenerationConfigInput),

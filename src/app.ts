@@ -19,6 +19,7 @@ import metrics from '../plugins/metrics/index.ts'
 import type { Resolver } from '../plugins/ollama-proxy/dispatchers.ts'
 import ollamaProxy from '../plugins/ollama-proxy/index.ts'
 import roomStore from '../plugins/room-store/index.ts'
+import tunnel from '../plugins/tunnel/index.ts'
 import { replyWithError } from '../routes/error-reply.ts'
 import events from '../routes/events.ts'
 import health from '../routes/health.ts'
@@ -75,7 +76,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     rewriteUrl: mendEscapes,
     frameworkErrors: (error, request, reply) => void replyWithError(error, request, reply),
   }
-  const limits = limitsOf(config.requestTimeoutMs)
+  const limits = { ...limitsOf(config.requestTimeoutMs), shouldUpgradeCallback: isForTunnel }
   // With TLS it is another kind of server, with the same requests and replies.
   const secure = tls === undefined ? { http: limits } : { https: { ...limits, cert: tls.cert, key: tls.key } }
   const app = Fastify({ ...options, ...secure } as FastifyServerOptions)
@@ -113,7 +114,10 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   await app.register(roomStore)
   await app.register(access, { ...settings, clock, isSecure: tls !== undefined })
   await app.register(metrics, { version: manifest.version })
+  await app.register(tunnel, { ...settings, clock })
   await app.register(ollamaProxy, { ...settings, clock, ...(resolver === undefined ? {} : { resolver }) })
+  // Behind the drain of what runs through them.
+  app.addHook('preClose', async () => app.tunnel.close())
   await app.register(healthMonitor, { ...settings, clock })
 
   await describeApi(app, manifest.version)
@@ -216,6 +220,13 @@ async function refuseUnknownRoute(request: FastifyRequest): Promise<void> {
     throw new UpgradeRefused()
   throw new RouteNotFound(`${request.method} ${pathOf(request)}`)
 }
+
+/** All else that wants to be another protocol is answered as it is (RFC 9110 §7.8). */
+function isForTunnel({ url = '' }: IncomingMessage): boolean {
+  return TUNNEL_ROUTE.test(url)
+}
+
+const TUNNEL_ROUTE = /^(?:https?:\/\/[^/]+)?\/rooms\/[^/?]+\/tunnel\/?(?:\?|$)/i
 
 /** Both are Node's defaults: how long the headers may take, and how often it looks for requests that take too long. */
 const HEADERS_MS = 60_000

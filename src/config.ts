@@ -330,6 +330,15 @@ export const SETTINGS = {
     100,
     24 * HOUR_MS,
   ),
+  tunnelPingMs: integer(
+    {
+      env: 'POTLUCK_TUNNEL_PING_MS',
+      description: 'How often a tunnel is asked for a sign of life, ms; without one until the next time it is closed',
+    },
+    10_000,
+    100,
+    MINUTE_MS,
+  ),
   healthTickMs: integer(
     { env: 'POTLUCK_HEALTH_TICK_MS', description: 'How often the hub looks who has gone silent, ms' },
     1000,

@@ -7,6 +7,7 @@ import { olla } from './olla.ts'
 import type { Party } from './party.ts'
 import { portkey } from './portkey.ts'
 import { potluck1, potluck100, potluck1000, potluckSilent } from './potluck.ts'
+import { potluckTunnel } from './potluck-tunnel.ts'
 
 /** Who is compared stands side by side: what the machine does meanwhile falls on both. */
 export const PARTIES: readonly Party[] = [
@@ -15,6 +16,7 @@ export const PARTIES: readonly Party[] = [
   potluckSilent,
   bare,
   potluck1,
+  potluckTunnel,
   potluck100,
   potluck1000,
   portkey,

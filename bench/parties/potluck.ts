@@ -67,10 +67,15 @@ async function post<T>(url: string, body: object): Promise<T> {
 }
 
 /** A room whose participants all lead to the fake LLM server. */
-export async function openRoom({ url }: Hub, llmPort: number, participants = 1): Promise<Room> {
-  const { room } = await post<{ room: { code: string } }>(`${url}/rooms`, { name: 'Bench' })
+export async function openRoom(hub: Hub, llmPort: number, participants = 1): Promise<Room> {
+  const room = await createRoom(hub)
   for (let index = 1; index <= participants; index++)
-    await joinRoom({ url, code: room.code, llmPort, id: `llm-${index}` })
+    await joinRoom({ url: hub.url, code: room.code, llmPort, id: `llm-${index}` })
+  return room
+}
+
+export async function createRoom({ url }: Hub): Promise<Room> {
+  const { room } = await post<{ room: { code: string } }>(`${url}/rooms`, { name: 'Bench' })
   return { code: room.code, path: `/rooms/${room.code}/v1/chat/completions` }
 }
 
@@ -82,14 +87,16 @@ export function joinRoom({
   code,
   llmPort,
   id,
+  isTunnelled = false,
 }: {
   url: string
   code: string
   llmPort: number
   id: string
-}): Promise<object> {
-  const endpoint = `http://127.0.0.1:${llmPort}`
-  return post(`${url}/rooms/${code}/join`, { id, nickname: id, model: MODEL, endpoint, slots: SLOTS })
+  isTunnelled?: boolean
+}): Promise<{ token: string }> {
+  const way = isTunnelled ? { tunnel: true } : { endpoint: `http://127.0.0.1:${llmPort}` }
+  return post(`${url}/rooms/${code}/join`, { id, nickname: id, model: MODEL, slots: SLOTS, ...way })
 }
 
 /** Somebody who watches the room: reads its events and does nothing with them. @returns how to end it */

@@ -7,6 +7,7 @@ import { firstToken } from './first-token.ts'
 import { largeBody } from './large-body.ts'
 import { plain } from './plain.ts'
 import { start } from './start.ts'
+import { tunnelFast, tunnelPaced } from './tunnel.ts'
 
 /** The aborts come late: some parties keep the connections of who went away. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -17,6 +18,8 @@ export const SCENARIOS: readonly Scenario[] = [
   firstToken,
   concurrent,
   largeBody,
+  tunnelPaced,
+  tunnelFast,
   events,
   start,
   abort,

@@ -30,6 +30,11 @@ export const OPERATIONS = {
     summary: 'send a heartbeat',
     besides: 'the participant itself, by its token or its address',
   },
+  openTunnel: {
+    roles: EVERYBODY,
+    summary: 'open the tunnel of a participant',
+    besides: 'the participant itself, by its token',
+  },
   listParticipants: { roles: MEMBERS, summary: 'list the participants' },
   getParticipant: { roles: MEMBERS, summary: 'look at a participant' },
   updateParticipant: { roles: MEMBERS, summary: 'change a participant', besides: 'itself; the host to pause it' },

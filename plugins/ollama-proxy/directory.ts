@@ -330,6 +330,8 @@ export function createDirectory(options: DirectoryOptions) {
 
 /** Whoever joined from the machine itself; somebody else's server is nobody's to be first at. */
 function isOwnMachine({ target }: ParticipantRecord): boolean {
+  // It is that machine itself which opens its tunnel.
+  if (target.isTunnel === true) return true
   const host = new URL(target.origin).hostname.replace(/^\[|\]$/g, '')
   return host === target.joinedFrom || (isLoopback(host) && isLoopback(target.joinedFrom ?? ''))
 }
@@ -345,8 +347,10 @@ function machineOf({ target }: ParticipantRecord): string {
 function byAddressOf(records: readonly ParticipantRecord[]): Map<string, Set<string>> {
   const byAddress = new Map<string, Set<string>>()
   for (const record of records) {
-    const { key, owner } = record
-    if (owner.address === undefined || owner.tokenUsed || !isOwnMachine(record)) continue
+    const { key, owner, target } = record
+    // A tunnel is opened with the token; being first on one's own machine needs no such proof.
+    const isOutdated = owner.tokenUsed && target.isTunnel !== true
+    if (owner.address === undefined || isOutdated || !isOwnMachine(record)) continue
     byAddress.set(owner.address, (byAddress.get(owner.address) ?? new Set()).add(key))
   }
   return byAddress

@@ -13,6 +13,8 @@ export interface DispatchersOptions {
   /** Whether the hub may connect to this address for who joined from there. */
   allows(address: string, reach: { joinedFrom?: string }): boolean
   connectTimeoutMs: number
+  /** How participants with a tunnel are reached. */
+  tunnelOf(record: ParticipantRecord): Dispatcher
   /** @default the system's */
   resolver?: Resolver
 }
@@ -34,7 +36,7 @@ const resolveAll: Resolver = (hostname, callback) => systemLookup(hostname, { al
  * that leads elsewhere than it did at join (DNS rebinding) gets nowhere. Connections are shared among participants who may
  * reach the same addresses, and among no others.
  */
-export function createDispatchers({ allows, connectTimeoutMs, resolver = resolveAll }: DispatchersOptions) {
+export function createDispatchers({ allows, connectTimeoutMs, tunnelOf, resolver = resolveAll }: DispatchersOptions) {
   const agents = new Map<string, Agent>()
 
   function guardedLookup(reach: { joinedFrom?: string }): LookupFunction {
@@ -73,7 +75,9 @@ export function createDispatchers({ allows, connectTimeoutMs, resolver = resolve
   }
 
   return {
-    dispatcherFor({ target: { joinedFrom } }: ParticipantRecord): Dispatcher {
+    dispatcherFor(record: ParticipantRecord): Dispatcher {
+      const { joinedFrom, isTunnel } = record.target
+      if (isTunnel === true) return tunnelOf(record)
       return joinedFrom === undefined ? agentFor('', {}) : agentFor(joinedFrom, { joinedFrom })
     },
 

@@ -72,6 +72,7 @@ export default fp<OllamaProxyOptions>(
     const { dispatcherFor, destroy } = createDispatchers({
       allows: (address, reach) => policy.allows(address, reach),
       connectTimeoutMs,
+      tunnelOf: (record) => app.tunnel.dispatcherFor(record),
       ...(resolver === undefined ? {} : { resolver }),
     })
     const proxy = createProxy({
@@ -120,7 +121,7 @@ export default fp<OllamaProxyOptions>(
     app.addHook('preClose', () => proxy.drain())
     app.addHook('onClose', destroy)
   },
-  { name: 'ollama-proxy', dependencies: ['access', 'event-bus', 'metrics', 'room-store'] },
+  { name: 'ollama-proxy', dependencies: ['access', 'event-bus', 'metrics', 'room-store', 'tunnel'] },
 )
 
 /** Requests that one client may have waiting in a room, however short its queue is. */

@@ -3,8 +3,17 @@ import { createCoalescer } from './coalesce.ts'
 import { keyOf } from './records.ts'
 import type { ParticipantRecord, RoomRecord, RoomStore } from './store.ts'
 
-/** @param isClosed the room is gone; else who is in it, what they offer, or whether they take requests has changed */
-export type RoomListener = (roomId: string, isClosed: boolean) => void
+/** Somebody has joined, perhaps anew, or is gone. */
+export interface Moved {
+  readonly key: string
+  readonly why: 'joined' | 'left' | 'removed'
+}
+
+/**
+ * @param isClosed the room is gone; else who is in it, what they offer, or whether they take requests has changed
+ * @param moved whom it is about, where somebody came or went
+ */
+export type RoomListener = (roomId: string, isClosed: boolean, moved?: Moved) => void
 
 export interface WatchedRoomStore extends RoomStore {
   /** Calls back behind each write that matters for choosing among participants. @returns stops it */
@@ -39,8 +48,8 @@ export function announceWrites(store: RoomStore, events: Publisher): WatchedRoom
     if (record !== undefined) events.publishToRoom(roomId, 'participant:updated', record.participant)
   }
 
-  function tellListeners(roomId: string, isClosed = false): void {
-    for (const listener of listeners) listener(roomId, isClosed)
+  function tellListeners(roomId: string, isClosed = false, moved?: Moved): void {
+    for (const listener of listeners) listener(roomId, isClosed, moved)
   }
 
   function noteChange({ key, roomId, participant }: ParticipantRecord): void {
@@ -65,7 +74,7 @@ export function announceWrites(store: RoomStore, events: Publisher): WatchedRoom
       ...(reason === undefined ? {} : { reason }),
     })
     roomChanges.touch(roomId)
-    tellListeners(roomId)
+    tellListeners(roomId, false, { key, why: reason === undefined ? 'left' : 'removed' })
   }
 
   function tellOffline({ roomId, participant }: ParticipantRecord): void {
@@ -131,7 +140,7 @@ export function announceWrites(store: RoomStore, events: Publisher): WatchedRoom
       forgetChange(keyOf(roomId, entry.participant.id))
       events.publishToRoom(roomId, 'participant:joined', record.participant)
       roomChanges.touch(roomId)
-      tellListeners(roomId)
+      tellListeners(roomId, false, { key: record.key, why: 'joined' })
       return record
     },
 

@@ -159,10 +159,11 @@ export class MemoryRoomStore implements RoomStore {
     // A joiner goes to the end, also when it has been here before: the order is that of joining.
     this.#drop(shelf, entry.participant.id)
     // What was paused stays so: coming back is no way around its owner's or the host's word.
-    const participant = present?.participant.paused === true ? pausedAs(entry.participant) : entry.participant
+    const wasPaused = present?.participant.paused === true
+    const participant = wasPaused ? pausedAs(entry.participant) : entry.participant
     const record = { participant, target, owner, liveness, roomId, key: keyOf(roomId, participant.id) }
     if (liveness === 'probe') this.#probes.set(record.key, participant.joinedAt)
-    return this.#put(shelf, record)
+    return participant.status === 'offline' ? this.#putAway(record, participant.joinedAt) : this.#put(shelf, record)
   }
 
   async listParticipants(roomId: string): Promise<readonly ParticipantRecord[]> {
@@ -216,6 +217,8 @@ export class MemoryRoomStore implements RoomStore {
     const record = this.#owned(shelf, id, claim)
     const returned = record.participant.status === 'offline'
     const owner = afterUse(record.owner, claim)
+    if (returned && record.liveness === 'tunnel')
+      return { record: this.#amend(shelf, { ...record, owner }), returned: false }
     return { record: this.#put(shelf, seen({ ...record, owner }, at)), returned }
   }
 
@@ -271,7 +274,7 @@ export class MemoryRoomStore implements RoomStore {
     const record = shelf?.participants.get(probed.participant.id)
     // The same id may have joined anew meanwhile, perhaps elsewhere.
     if (shelf === undefined || record === undefined || record.target !== probed.target) return undefined
-    this.#queueProbe(record.key, finding.nextAt)
+    if (finding.nextAt !== undefined) this.#queueProbe(record.key, finding.nextAt)
     const wasOffline = record.participant.status === 'offline'
     const { failure, isFinal = false, at } = finding
     if (failure === undefined) {

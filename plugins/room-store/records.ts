@@ -55,7 +55,7 @@ export function withLoad(record: ParticipantRecord, isBusy: boolean): Participan
 }
 
 export function pausedAs(participant: Participant): Participant {
-  return { ...participant, status: 'busy', paused: true }
+  return { ...participant, status: participant.status === 'offline' ? 'offline' : 'busy', paused: true }
 }
 
 export function offline(record: ParticipantRecord): ParticipantRecord {

@@ -1,5 +1,11 @@
 import type { Aliases } from '../../schemas/aliases.ts'
-import type { GenerationConfig, Liveness, Participant, Specs, Status } from '../../schemas/participant.ts'
+import type {
+  GenerationConfig,
+  Participant,
+  Specs,
+  Status,
+  Liveness as ToldLiveness,
+} from '../../schemas/participant.ts'
 import type { ListedRoom, Room, RoomView } from '../../schemas/room.ts'
 
 /** What the hub knows of a room. `room` is what everybody may see; the rest never leaves the hub. Records never change: a write makes a new one. */
@@ -23,7 +29,12 @@ export interface Target {
   readonly basePath: string
   /** Who joined from there may have the hub connect there; absent: private networks alone. */
   readonly joinedFrom?: string
+  /** It is reached through a tunnel that it opens, and the hub connects nowhere: `origin` only tells it from others. */
+  readonly isTunnel?: true
 }
+
+/** How the hub finds out whether it is there. */
+export type Liveness = ToldLiveness | 'tunnel'
 
 /** Who a participant belongs to: whoever has its token or, until the token was first used, whoever has its address. */
 export interface Owner {
@@ -114,12 +125,13 @@ export interface ParticipantChange {
   readonly paused?: boolean
 }
 
-/** What a probe of a participant's endpoint found. */
+/** What a probe of a participant's endpoint, or its tunnel, found. */
 export interface ProbeFinding {
   /** ms since the epoch. */
   readonly at: number
-  readonly nextAt: number
-  /** Absent: an LLM server answered. */
+  /** Absent: it is not probed. */
+  readonly nextAt?: number
+  /** Absent: it is there. */
   readonly failure?: string
   /** It goes offline now, not only when it has been silent for long. */
   readonly isFinal?: boolean
@@ -172,7 +184,7 @@ export interface RoomStore {
   closeRoom(roomId: string): Promise<RoomRecord>
   /**
    * Adds a participant, at the end; one with the same id goes where `claim` owns it. An owner who came with its token keeps
-   * that token; otherwise the new one's holds.
+   * that token; otherwise the new one's holds. Who joins as offline is away until something was heard of it.
    */
   join(roomId: string, entry: NewParticipant, claim: Claim): Promise<ParticipantRecord>
   /** In the order of joining; none where there is no such room. */
@@ -186,7 +198,7 @@ export interface RoomStore {
   leave(roomId: string, id: string, claim: Claim): Promise<ParticipantRecord>
   /** Whoever it belongs to. */
   removeParticipant(roomId: string, id: string): Promise<ParticipantRecord>
-  /** Sets `lastSeen`, brings an offline participant back. */
+  /** Sets `lastSeen`, brings an offline participant back; one with a tunnel comes back by that alone. */
   heartbeat(roomId: string, id: string, claim: Claim, at: number): Promise<Heartbeat>
   /**
    * Marks as offline whoever was last seen more than `timeoutMs` before `now` (or as long after it: a clock was set

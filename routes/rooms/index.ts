@@ -19,6 +19,7 @@ import getParticipant from './participants/get.ts'
 import listParticipants from './participants/list.ts'
 import removeParticipant from './participants/remove.ts'
 import updateParticipant from './participants/update.ts'
+import tunnel from './tunnel.ts'
 import update from './update.ts'
 import usage from './usage.ts'
 
@@ -42,6 +43,7 @@ const ofOneRoom: FastifyPluginAsync = async (app) => {
   await app.register(updateParticipant)
   await app.register(removeParticipant)
   await app.register(events)
+  await app.register(tunnel)
   await app.register(createTicket)
   await app.register(createKey)
   await app.register(listKeys)

@@ -1,4 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Target } from '../../plugins/room-store/store.ts'
 import { errors, InvalidField, MissingFields } from '../../schemas/errors.ts'
 import { isReservedName, unusableModels } from '../../schemas/models.ts'
 import { JOIN_MISSING, JoinBody, Participant, readConfig, readModels, readSpecs } from '../../schemas/participant.ts'
@@ -15,7 +17,7 @@ const schema = {
   operationId: 'join',
   summary: 'Bring an LLM server into the room',
   description:
-    'The participant is online at once, and stays so while it sends heartbeats. What its server can do is asked behind that.',
+    'The participant is online at once, and stays so while it sends heartbeats; with `tunnel: true` it is online while its tunnel (`GET /rooms/:code/tunnel`) stands. What its server can do is asked behind that.',
   params: RoomParams,
   body: JoinBody,
   response: {
@@ -39,15 +41,33 @@ function refuseNames(id: string, models: readonly string[]): void {
 }
 
 function participantOf(body: JoinBody, now: number): Participant {
-  const { id, nickname, endpoint, specs, config, slots, manage } = body
+  const { id, nickname, specs, config, slots, manage } = body
   const models = readModels(body)
   const [model] = models
   if (model === undefined) throw new MissingFields(JOIN_MISSING)
   refuseNames(id, models)
   const capacity = slots === undefined || slots === null ? {} : { slots }
   const times = { joinedAt: now, lastSeen: now }
-  const shown = { id, nickname, model, models, endpoint, specs: readSpecs(specs), config: readConfig(config) }
-  return { ...shown, status: 'online', ...capacity, ...(manage === true ? { manage } : {}), ...times }
+  const about = { ...capacity, ...(manage === true ? { manage } : {}), ...times }
+  const shown = { id, nickname, model, models, specs: readSpecs(specs), config: readConfig(config) }
+  if (!isTunnelled(body)) return { ...shown, endpoint: body.endpoint ?? '', status: 'online', ...about }
+  const offlineReason = 'Its tunnel is not open yet'
+  return { ...shown, endpoint: `tunnel:${id}`, status: 'offline', offlineReason, ...about }
+}
+
+function isTunnelled({ tunnel, endpoint, liveness }: JoinBody): boolean {
+  const isGiven = typeof endpoint === 'string' && endpoint.trim() !== ''
+  if (tunnel !== true && !isGiven) throw new MissingFields(JOIN_MISSING)
+  if (tunnel === true && isGiven) throw new InvalidField('endpoint and tunnel exclude each other: send one of them')
+  if (tunnel === true && typeof liveness === 'string')
+    throw new InvalidField('liveness has no place beside tunnel: the tunnel says whether the participant is there')
+  return tunnel === true
+}
+
+function targetOf(app: FastifyInstance, request: FastifyRequest, { id, endpoint }: JoinBody): Target {
+  return typeof endpoint === 'string' && endpoint.trim() !== ''
+    ? app.access.parseEndpoint(endpoint, request)
+    : app.tunnel.targetOf(request.room.room.id, id)
 }
 
 const join: FastifyPluginAsyncTypebox = async (app) => {
@@ -56,9 +76,10 @@ const join: FastifyPluginAsyncTypebox = async (app) => {
     await app.access.enterToJoin(request, body.password)
     refuseAuthHeaders(body)
     const participant = participantOf(body, app.clock.now())
-    const target = app.access.parseEndpoint(body.endpoint, request)
+    const target = targetOf(app, request, body)
     const { owner, token } = app.access.newOwner(request)
-    const entry = { participant, target, owner, liveness: body.liveness ?? 'heartbeat' } as const
+    const liveness = target.isTunnel === true ? 'tunnel' : (body.liveness ?? 'heartbeat')
+    const entry = { participant, target, owner, liveness } as const
     const joined = await app.roomStore.join(room.room.id, entry, app.access.claimOf(request))
     const isNewOwner = joined.owner.tokenHash === owner.tokenHash
     return reply.code(201).send({

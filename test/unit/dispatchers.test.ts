@@ -23,7 +23,14 @@ function setUp(t: Test, allowed: Record<string, readonly string[]>, resolver: Re
     asked.push(address)
     return allowed[joinedFrom]?.includes(address) ?? false
   }
-  const dispatchers = createDispatchers({ allows, connectTimeoutMs: 1000, resolver })
+  const dispatchers = createDispatchers({
+    tunnelOf: () => {
+      throw new Error('nobody has a tunnel')
+    },
+    allows,
+    connectTimeoutMs: 1000,
+    resolver,
+  })
   t.teardown(() => dispatchers.destroy())
   const of = (joinedFrom?: string) => dispatchers.dispatcherFor(recordOf(joinedFrom))
   return { dispatchers, of, asked, attempts: watchAttempts(t).list }

@@ -1,0 +1,37 @@
+import type { ClientHttp2Session } from 'node:http2'
+import { Dispatcher } from 'undici'
+import { Exchange } from './exchange.ts'
+import { TunnelError } from './tunnel-error.ts'
+
+/**
+ * undici's `Dispatcher` over one HTTP/2 session. undici's own client gives up the whole session, and all requests on it, for
+ * one request that it can't send; it closes the session where it is idle, and sets no bounds on a hostile peer.
+ */
+export class Http2Dispatcher extends Dispatcher {
+  readonly #session: ClientHttp2Session
+
+  constructor(session: ClientHttp2Session) {
+    super()
+    this.#session = session
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const { closed, destroyed } = this.#session
+    if (closed || destroyed) return refuse(options, handler)
+    new Exchange(options, handler).start(this.#session)
+    return true
+  }
+}
+
+/** What a participant's tunnel is while it is not there: every request fails at once, before anything was sent. */
+export class NoTunnelDispatcher extends Dispatcher {
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    return refuse(options, handler)
+  }
+}
+
+/** Behind the caller, as every other failure to connect. */
+function refuse(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): true {
+  setImmediate(() => new Exchange(options, handler).abort(new TunnelError('PTL_TUNNEL_GONE')))
+  return true
+}

@@ -1,0 +1,74 @@
+import type { Test } from 'tap'
+import type { JoinBody } from '../../schemas/participant.ts'
+import { connectTunnel, type ServedRequest, type Tunnel, type TunnelOptions } from '../../src/agent/tunnel/index.ts'
+import { call, type Joined } from './hub.ts'
+
+export interface Tunnelled extends Joined {
+  tunnel: Tunnel
+  /** What has ended. */
+  served: ServedRequest[]
+}
+
+/** A join with `tunnel: true`, whatever comes of it. */
+export async function joinTunnelled(
+  url: string,
+  code: string,
+  body: Partial<JoinBody> = {},
+  token?: string,
+): Promise<Joined> {
+  const entry = { id: 'alice', nickname: 'Alice', model: 'llama3.2:3b', tunnel: true, ...body }
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const { status, body: joined } = await call<Joined>('POST', `${url}/rooms/${code}/join`, entry, headers)
+  if (status !== 201) throw new Error(`join answered ${status}: ${JSON.stringify(joined)}`)
+  return joined
+}
+
+/** Opens the tunnel of a participant, to an LLM server of the test's; closed when the test ends. */
+export async function openTunnel(
+  t: Test,
+  url: string,
+  code: string,
+  { token, endpoint, ...more }: { token: string; endpoint: string } & Partial<Omit<TunnelOptions, 'endpoint'>>,
+): Promise<{ tunnel: Tunnel; served: ServedRequest[] }> {
+  const served: ServedRequest[] = []
+  const observer = { onEnd: (request: ServedRequest) => void served.push(request) }
+  const options = { hub: new URL(url), code, token, endpoint: new URL(endpoint), observer, ...more }
+  const tunnel = await connectTunnel(options)
+  t.teardown(() => tunnel.close())
+  return { tunnel, served }
+}
+
+/** Joins and opens the tunnel. */
+export async function joinByTunnel(
+  t: Test,
+  url: string,
+  code: string,
+  endpoint: string,
+  body: Partial<JoinBody> = {},
+  options: Partial<Omit<TunnelOptions, 'endpoint' | 'token'>> = {},
+): Promise<Tunnelled> {
+  const joined = await joinTunnelled(url, code, body)
+  const opened = await openTunnel(t, url, code, { token: joined.token, endpoint, ...options })
+  await untilStatus(url, code, joined.participant.id, (status) => status !== 'offline')
+  return { ...joined, ...opened }
+}
+
+/** Looks until a participant's status is one of the test's. */
+export async function untilStatus(
+  url: string,
+  code: string,
+  id: string,
+  isRight: (status: string) => boolean,
+  attempts = 200,
+): Promise<void> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const { body } = await call<{ participants: { id: string; status: string }[] }>(
+      'GET',
+      `${url}/rooms/${code}/participants`,
+    )
+    const status = body.participants.find((participant) => participant.id === id)?.status
+    if (status !== undefined && isRight(status)) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  throw new Error(`${id} never got there`)
+}
