@@ -27,17 +27,28 @@ export interface Link {
 export interface Transport {
   readonly via: Via
   /** What join has to say of it. */
-  joinFields(): Promise<Pick<JoinBody, 'endpoint'> & Partial<JoinBody>>
-  /** @throws as the hub's API; LinkLost */
-  open(member: Member, signal: AbortSignal): Promise<Link>
+  joinFields(): Promise<Partial<JoinBody>>
+  /** @param onActivity a request has begun or ended @throws as the hub's API; LinkLost */
+  open(member: Member, signal: AbortSignal, onActivity: () => void): Promise<Link>
   /** Another way to try where the hub or the network refuses this one for good. */
-  readonly fallback?: { isFor(error: unknown): boolean; transport: Transport; notice: string }
+  readonly fallback?: { isFor(error: unknown): boolean; transport: Transport; notice(error: unknown): string }
 }
+
+export type LossCode =
+  | 'PTL_LINK_LOST'
+  | 'PTL_LINK_LEFT'
+  | 'PTL_LINK_REMOVED'
+  | 'PTL_LINK_REPLACED'
+  | 'PTL_HUB_UNREACHABLE'
+  | 'PTL_ROOM_NOT_FOUND'
+  | 'PTL_PARTICIPANT_NOT_FOUND'
+  | 'PTL_TUNNEL_BLOCKED'
+  | 'PTL_TUNNEL_VERSION'
 
 /** The hub is there no more, or has ended the link for a reason. */
 export class LinkLost extends Error {
-  readonly code: 'PTL_LINK_LOST' | 'PTL_LINK_REMOVED' | 'PTL_LINK_REPLACED' | 'PTL_ROOM_NOT_FOUND'
-  constructor(code: LinkLost['code'], message: string) {
+  readonly code: LossCode
+  constructor(code: LossCode, message: string) {
     super(message)
     this.name = 'LinkLost'
     this.code = code

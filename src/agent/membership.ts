@@ -30,6 +30,8 @@ export interface MembershipOptions {
   /** The room's, where it has one and it is known. */
   password(): string | undefined
   slots?: number | undefined
+  /** Whether the room may fetch and delete models. */
+  manage?: boolean | undefined
   /** Absent: they are not told. */
   specs?: Promise<Specs> | undefined
   onEvent(event: AgentEvent): void
@@ -50,6 +52,9 @@ const SPECS_PATIENCE_MS = 2000
 
 /** Who was in contact so lately and is gone without a failure in between was sent away: a hub that had restarted would have been missed. */
 const IN_CONTACT_MS = 30_000
+
+/** Events about requests come no faster. */
+const SHOW_MS = 500
 
 /** Other ids to try where the first is somebody else's. */
 const MAX_IDS = 5
@@ -79,6 +84,8 @@ export function createMembership(options: MembershipOptions) {
   let heardAt = Number.NEGATIVE_INFINITY
   let hasFailed = false
   let shown = ''
+  let showing: NodeJS.Timeout | undefined
+  let measured: Awaited<ReturnType<HubApi['participant']>> | undefined
   let end: End | undefined
 
   const emit = (event: AgentEventData) => onEvent({ participantId: id, ...event })
@@ -135,6 +142,7 @@ export function createMembership(options: MembershipOptions) {
       ...(password === undefined ? {} : { password }),
       ...(options.slots === undefined ? {} : { slots: options.slots }),
       ...(specs === undefined ? {} : { specs }),
+      ...(options.manage === true ? { manage: true } : {}),
     }
     const joined = await hub.join(place.code, body, { credential: credential(), signal: over.signal })
     participant = joined.participant
@@ -153,7 +161,7 @@ export function createMembership(options: MembershipOptions) {
       await stand()
     } catch (error) {
       if (transport.fallback?.isFor(error) !== true) throw error
-      emit({ event: 'notice', message: transport.fallback.notice })
+      emit({ event: 'notice', message: transport.fallback.notice(error) })
       transport = transport.fallback.transport
       await join()
       await stand()
@@ -164,11 +172,11 @@ export function createMembership(options: MembershipOptions) {
     link?.close()
     link = undefined
     const { token } = identity as Identity
-    const opened = await transport.open({ code: place.code, id, token }, over.signal)
+    const opened = await transport.open({ code: place.code, id, token }, over.signal, onActivity)
     link = opened
     lost = undefined
     void opened.lost?.then((error) => {
-      if (link !== opened) return
+      if (link !== opened || state === 'leaving') return
       lost = error
       wake()
     })
@@ -187,13 +195,28 @@ export function createMembership(options: MembershipOptions) {
     contact()
     participant = seen
     become(seen.paused === true ? 'paused' : 'online')
-    const { requests = 0, tokensPerSecond } = { ...seen.performance, ...link?.served() }
-    const running = link?.running() ?? (seen.status === 'busy' && seen.paused !== true ? 1 : 0)
+    measured = seen
+    showServed()
+  }
+
+  /** By what passes here, else by what the hub measured. */
+  function showServed(): void {
+    const { requests = 0, tokensPerSecond } = { ...measured?.performance, ...link?.served() }
+    const running = link?.running() ?? (measured?.status === 'busy' && measured.paused !== true ? 1 : 0)
     const speed = tokensPerSecond === undefined ? {} : { tokensPerSecond }
     const now = JSON.stringify([requests, running])
-    options.onServing?.(running > 0 || (shown !== '' && shown !== now))
+    options.onServing?.(running > 0 || (link?.running() === undefined && shown !== '' && shown !== now))
     if (shown !== now) emit({ event: 'served', requests, running, ...speed })
     shown = now
+  }
+
+  /** A burst of requests is told as one. */
+  function onActivity(): void {
+    if ((link?.running() ?? 0) > 0) options.onServing?.(true)
+    showing ??= setTimeout(() => {
+      showing = undefined
+      if (!over.signal.aborted) showServed()
+    }, SHOW_MS)
   }
 
   async function announce(): Promise<void> {
@@ -236,6 +259,7 @@ export function createMembership(options: MembershipOptions) {
     link?.close()
     link = undefined
     if (over.signal.aborted) return
+    if (refusal.code === 'PTL_LINK_LEFT') return finish('asked')
     if (refusal.code === 'PTL_LINK_REMOVED') return finish('removed')
     if (refusal.code === 'PTL_LINK_REPLACED') return finish('replaced')
     if (refusal.code === 'PTL_ROOM_NOT_FOUND') {
@@ -271,6 +295,7 @@ export function createMembership(options: MembershipOptions) {
 
   function finish(reason: LeftReason, error?: unknown): void {
     end ??= { reason: state === 'leaving' ? 'asked' : reason, ...(error === undefined ? {} : { error }) }
+    clearTimeout(showing)
     over.abort()
   }
 
@@ -379,7 +404,7 @@ export function createMembership(options: MembershipOptions) {
         } catch (error) {
           const refusal = refusalOf(error)
           // A hub that is there and fails may be starting; one that is not there was misspelt.
-          if (refusal.code !== 'PTL_HUB_FAILED' || over.signal.aborted) throw error
+          if (!isStarting(refusal.code) || over.signal.aborted) throw error
           emit({ event: 'notice', message: `${refusal.message}: trying again` })
           await backOff(refusal.retryAfterMs)
         }
@@ -429,4 +454,9 @@ export function createMembership(options: MembershipOptions) {
       link?.close()
     },
   }
+}
+
+/** The hub is there, and is not ready. */
+function isStarting(code: string): boolean {
+  return code === 'PTL_HUB_FAILED' || code === 'PTL_LINK_LOST'
 }

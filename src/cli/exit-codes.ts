@@ -31,6 +31,7 @@ const BY_CODE: Readonly<Record<string, ExitName>> = {
   PTL_HUB_UNREACHABLE: 'unavailable',
   PTL_OUT_OF_REACH: 'unavailable',
   PTL_NOT_A_HUB: 'protocol',
+  PTL_TUNNEL_BLOCKED: 'unavailable',
   PTL_TUNNEL_VERSION: 'protocol',
   PTL_HUB_FAILED: 'hubFailed',
   PTL_ROOM_NOT_FOUND: 'noSuch',

@@ -13,6 +13,7 @@ export interface JoinOptions extends CommonOptions, PasswordOptions {
   specs: boolean
   keepAwake: boolean
   direct?: boolean
+  manage?: boolean
 }
 
 export function joinCommand(): Command {
@@ -49,7 +50,8 @@ export function joinCommand(): Command {
     )
     .addOption(new Option('--no-specs', 'do not tell the room what this machine is made of'))
     .addOption(new Option('--no-keep-awake', 'let the machine fall asleep while it serves'))
-    .addOption(new Option('--direct', 'let the hub call the LLM server itself, which must listen on the LAN'))
+    .addOption(new Option('--manage', "let the room fetch and delete models by Ollama's API"))
+    .addOption(new Option('--direct', 'no tunnel: the hub calls the LLM server itself, which must listen on the LAN'))
   examples(
     command,
     ['potluck join', 'choose a room, and bring all models of this machine'],

@@ -9,6 +9,7 @@ import { readSpecs } from '../agent/machine/specs.ts'
 import { createMembership, type Membership } from '../agent/membership.ts'
 import { defaultNickname, idFor } from '../agent/names.ts'
 import { stateDirectory } from '../agent/state-directory.ts'
+import { tunnelTransport } from '../agent/tunnelled.ts'
 import type { Client } from '../client/client.ts'
 import { EXIT, exitOf, Failure } from './exit-codes.ts'
 import { findHub, readRoom } from './hubs.ts'
@@ -148,7 +149,7 @@ class Stay {
   }
 
   #member(hub: Client, place: Place, server: LlmServer, specs: ReturnType<typeof readSpecs> | undefined): Membership {
-    const { model, nickname = defaultNickname(), id, slots, header } = this.#options
+    const { model, nickname = defaultNickname(), id, slots, header, manage } = this.#options
     return createMembership({
       hub,
       transport: this.#transport(hub, server),
@@ -162,6 +163,7 @@ class Stay {
       isOwnId: id !== undefined,
       password: () => this.#password,
       slots,
+      manage,
       specs,
       onEvent: (event: AgentEvent) => this.view.event(event),
       onServing: (isServing) => this.#serve(server.url, isServing),
@@ -169,7 +171,12 @@ class Stay {
   }
 
   #transport(hub: Client, server: LlmServer): Transport {
-    return directTransport({ hub, hubUrl: hub.url, server })
+    const { header: headers, manage = false, direct: isDirect = false } = this.#options
+    const direct = directTransport({ hub, hubUrl: hub.url, server })
+    if (isDirect) return direct
+    // The hub must not know the owner's credentials, and without them the server would refuse it.
+    const isPossible = Object.keys(headers).length === 0
+    return tunnelTransport({ hubUrl: hub.url, server, headers, manage, direct: isPossible ? direct : undefined })
   }
 
   #serve(server: string, isServing: boolean): void {
