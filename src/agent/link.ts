@@ -18,7 +18,7 @@ export interface Link {
   running(): number | undefined
   /** Requests so far and output tokens per second lately, where that can be seen from here. */
   served(): { requests: number; tokensPerSecond?: number } | undefined
-  /** Resolves when nothing runs any more; takes nothing new. */
+  /** Resolves when nothing runs any more; whoever calls it has seen to it that nothing new comes. */
   drain(): Promise<void>
   close(): void
 }

@@ -12,10 +12,13 @@ export function createServedMeter(onChange: () => void) {
   const running = new Set<ServedRequest>()
   let requests = 0
   let lastSpeed: number | undefined
+  let idle = Promise.withResolvers<void>()
+  idle.resolve()
 
   const observer: TunnelObserver = {
     onStart(request) {
       if (request.isQuestion) return
+      if (running.size === 0) idle = Promise.withResolvers()
       running.add(request)
       onChange()
     },
@@ -23,6 +26,7 @@ export function createServedMeter(onChange: () => void) {
       if (!running.delete(request)) return
       if (request.outcome === 'done') requests += 1
       lastSpeed = speedOf(request) ?? lastSpeed
+      if (running.size === 0) idle.resolve()
       onChange()
     },
   }
@@ -30,6 +34,8 @@ export function createServedMeter(onChange: () => void) {
   return {
     observer,
     running: () => running.size,
+    /** Resolves when nothing runs any more. */
+    idle: () => idle.promise,
     served(): Served {
       const speeds = [...running].map(speedOf).filter((speed) => speed !== undefined)
       const speed = speeds.length > 0 ? speeds.reduce((sum, each) => sum + each, 0) : lastSpeed

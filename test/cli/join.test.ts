@@ -23,7 +23,7 @@ t.test('join, serve, Ctrl-C: each event one object a line, exit code 0, and it h
     models: ['llama3.2:3b', 'qwen3:8b'],
     room: { code, name: 'Kitchen' },
     baseUrl: `${hub}/rooms/${code}/v1`,
-    via: 'direct',
+    via: 'tunnel',
   })
   await alice.until(is('state', { state: 'online' }))
   t.equal((await room.chat({ model: 'qwen3:8b' })).body.choices?.[0]?.message.content, 'served')

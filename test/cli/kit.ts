@@ -24,7 +24,7 @@ export async function kitchen(t: Test, body?: Record<string, unknown>): Promise<
   const llm = await startFakeLlm(t, ollama('llama3.2:3b', 'qwen3:8b'))
   const laptop = machine(t)
   const { code } = room.room
-  const usual = ['join', code, '--hub', hub, '--endpoint', llm.url, '--direct', '--no-specs', '--nickname', 'Alice']
+  const usual = ['join', code, '--hub', hub, '--endpoint', llm.url, '--no-specs', '--nickname', 'Alice']
   return {
     hub,
     room,

@@ -1,9 +1,10 @@
 import type { Test } from 'tap'
 import { directTransport } from '../../src/agent/direct.ts'
-import type { AgentEvent, AgentEventData, End } from '../../src/agent/events.ts'
+import type { AgentEvent, AgentEventData, End, Via } from '../../src/agent/events.ts'
 import { openIdentities } from '../../src/agent/identities.ts'
 import { lookAt } from '../../src/agent/llm/server.ts'
 import { createMembership, type Membership, type MembershipOptions } from '../../src/agent/membership.ts'
+import { tunnelTransport } from '../../src/agent/tunnelled.ts'
 import { createClient } from '../../src/client/client.ts'
 import { eventually } from './cli.ts'
 
@@ -23,16 +24,18 @@ export interface AgentOptions extends Partial<MembershipOptions> {
   code: string
   endpoint: string
   stateDir?: string
+  /** @default direct */
+  via?: Via
   fetch?: typeof fetch
 }
 
 /** Beats and looks are quick, so that tests are. */
 const QUICK = { beatMs: 100, watchMs: 100 }
 
-/** A participant's side in this process, that has joined by its plain endpoint; gone with the test. */
+/** A participant's side in this process, that has joined; gone with the test. */
 export async function startAgent(
   t: Test,
-  { hubUrl, code, endpoint, stateDir, fetch = globalThis.fetch, ...more }: AgentOptions,
+  { hubUrl, code, endpoint, stateDir, via = 'direct', fetch = globalThis.fetch, ...more }: AgentOptions,
 ): Promise<Agent> {
   const look = await lookAt(endpoint, more.headers)
   if (look.kind !== 'found') throw new Error(`no LLM server at ${endpoint}`)
@@ -41,7 +44,10 @@ export async function startAgent(
   const events: AgentEvent[] = []
   const membership = createMembership({
     hub,
-    transport: directTransport({ hub, hubUrl, server }),
+    transport:
+      via === 'direct'
+        ? directTransport({ hub, hubUrl, server })
+        : tunnelTransport({ hubUrl, server, headers: more.headers ?? {}, manage: false }),
     identities: openIdentities(stateDir ?? t.testdir({})),
     place: { hub: hubUrl, code, server: server.url },
     server,
