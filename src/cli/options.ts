@@ -29,9 +29,19 @@ export function addPassword(command: Command): Command {
   )
 }
 
-export function examples(command: Command, ...lines: (readonly [line: string, meaning: string])[]): Command {
+type Example = readonly [line: string, meaning: string]
+
+const EXAMPLES = new WeakMap<Command, readonly Example[]>()
+
+export function examples(command: Command, ...lines: Example[]): Command {
+  EXAMPLES.set(command, lines)
   const text = lines.map(([line, meaning]) => `  $ ${line}\n    ${meaning}`).join('\n')
   return command.addHelpText('after', `\nExamples:\n${text}`)
+}
+
+/** For docs/cli.md. */
+export function examplesOf(command: Command): readonly Example[] {
+  return EXAMPLES.get(command) ?? []
 }
 
 export function isTerminal(): boolean {

@@ -6,7 +6,7 @@ import { answerStream, startFakeLlm } from '../support/fake-llm.ts'
 import { call } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { startRequest } from '../support/managed.ts'
-import { kitchen, ollama } from './kit.ts'
+import { kitchen, ollama, standBefore } from './kit.ts'
 
 const asParticipants = (body: unknown) => (body as { participants: Record<string, unknown>[] }).participants
 
@@ -206,21 +206,11 @@ t.test('another machine with the same names gets an id of its own', async (t) =>
 t.test('the hub fails for a while: it is tried again', async (t) => {
   const { code, hub, llm, laptop } = await kitchen(t)
   let failures = 2
-  // Stands before the hub, as a proxy does whose hub is starting.
-  const proxy = await startFakeLlm(t, async (request, response) => {
-    if (request.method === 'POST' && request.path.endsWith('/join') && failures > 0) {
-      failures -= 1
-      return void response.writeHead(500).end('{"error":"The hub failed at this request; its log says why"}')
-    }
-    const init = {
-      method: request.method,
-      headers: { 'content-type': 'application/json', authorization: request.headers.authorization ?? '' },
-    }
-    const answer = await fetch(
-      `${hub}${request.path}`,
-      request.body.length > 0 ? { ...init, body: request.body } : init,
-    )
-    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text())
+  const proxy = await standBefore(t, hub, ({ method, path }, response) => {
+    if (method !== 'POST' || !path.endsWith('/join') || failures === 0) return false
+    failures -= 1
+    response.writeHead(500).end('{"error":"The hub failed at this request; its log says why"}')
+    return true
   })
   const alice = laptop.start(['join', code, '--hub', proxy.url, '--endpoint', llm.url, '--direct', '--no-specs'])
   await alice.until(is('joined'), 60_000)

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import { type Machine, machine, type RunningCli } from '../support/cli.ts'
-import { type FakeLlm, startFakeLlm } from '../support/fake-llm.ts'
+import { type Answerer, type FakeLlm, startFakeLlm } from '../support/fake-llm.ts'
 import { startHub } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { type ManagedRoom, manageRoom } from '../support/managed.ts'
@@ -37,4 +37,27 @@ export async function kitchen(t: Test, body?: Record<string, unknown>): Promise<
       return running
     },
   }
+}
+
+/**
+ * A proxy before a hub that knows no WebSockets.
+ * @param instead answers some requests by itself: true where it did
+ */
+export function standBefore(t: Test, hub: string, instead: (...args: Parameters<Answerer>) => boolean = () => false) {
+  return startFakeLlm(t, async (request, response) => {
+    if (instead(request, response)) return
+    const { method, path, body } = request
+    const headers = { 'content-type': 'application/json', authorization: request.headers.authorization ?? '' }
+    const answer = await fetch(`${hub}${path}`, {
+      method,
+      headers,
+      ...(body.length > 0 ? { body: new Uint8Array(body) } : {}),
+    })
+    const version = answer.headers.get('x-potluck-tunnel')
+    response.writeHead(answer.status, {
+      'content-type': 'application/json',
+      ...(version === null ? {} : { 'x-potluck-tunnel': version }),
+    })
+    response.end(await answer.text())
+  })
 }
