@@ -18,6 +18,8 @@ export interface Identity extends Place {
   readonly id: string
   readonly nickname: string
   readonly token: string
+  /** It was about to leave: what paused it was no wish of its owner's. */
+  readonly isLeaving?: boolean
 }
 
 export interface Identities {

@@ -1,39 +1,21 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { JoinBody, Participant, Specs } from '../../schemas/participant.ts'
 import { type Backoff, createBackoff } from './backoff.ts'
+import { Enrolment, type EnrolmentOptions } from './enrolment.ts'
 import type { AgentEvent, AgentEventData, End, LeftReason, State } from './events.ts'
 import { type HubApi, isPassing, refusalOf } from './hub-api.ts'
-import type { Identities, Identity, Place } from './identities.ts'
-import type { Link, LinkLost, Transport } from './link.ts'
+import type { Link, LinkLost } from './link.ts'
 import type { Headers } from './llm/question.ts'
 import type { LlmServer } from './llm/server.ts'
 import { watchServer } from './llm/watch.ts'
 import { offered } from './models.ts'
-import { anotherId } from './names.ts'
 
-export interface MembershipOptions {
-  hub: HubApi
-  transport: Transport
-  identities: Identities
-  place: Place
+export interface MembershipOptions extends Omit<EnrolmentOptions, 'onNotice'> {
   server: LlmServer
   /** The owner's credentials for the LLM server. */
   headers?: Headers
   /** Models by name; empty: all. */
   chosen: readonly string[]
-  nickname: string
-  /** @default made of the nickname and the kind of server */
-  id: string
-  /** The id was chosen by its owner, so no other will do. */
-  isOwnId: boolean
-  /** The room's, where it has one and it is known. */
-  password(): string | undefined
-  slots?: number | undefined
-  /** Whether the room may fetch and delete models. */
-  manage?: boolean | undefined
-  /** Absent: they are not told. */
-  specs?: Promise<Specs> | undefined
   onEvent(event: AgentEvent): void
   /** Whether it serves right now, as far as that can be seen from here. */
   onServing?(isServing: boolean): void
@@ -47,416 +29,338 @@ export interface MembershipOptions {
 /** The hub calls a participant offline after 30 s of silence. */
 const BEAT_MS = 10_000
 
-/** The room must not wait for programs of the system that tell what this machine is made of. */
-const SPECS_PATIENCE_MS = 2000
-
-/** Who was in contact so lately and is gone without a failure in between was sent away: a hub that had restarted would have been missed. */
+/** Who was in contact so lately, and is gone without a failure in between, was sent away: a restart would have been missed. */
 const IN_CONTACT_MS = 30_000
 
 /** Events about requests come no faster. */
 const SHOW_MS = 500
 
-/** Other ids to try where the first is somebody else's. */
-const MAX_IDS = 5
-
-export type Membership = ReturnType<typeof createMembership>
-
 /** One LLM server as a participant of one room: joins, stays in, and leaves. Knows no terminal. */
-export function createMembership(options: MembershipOptions) {
-  const { hub, identities, place, server, onEvent, beatMs = BEAT_MS } = options
-  const backoff = options.backoff ?? createBackoff()
-  const over = new AbortController()
-  /** Aborted whenever something is to be looked at before the next beat. */
-  let nudge = new AbortController()
-  let isNudged = false
-  let transport = options.transport
-  let identity: Identity | undefined
-  let id = options.id
-  let roomId = ''
-  let state: State = 'reconnecting'
-  let participant: Participant | undefined
-  let link: Link | undefined
-  let lost: LinkLost | undefined
-  let models = offered(server.models, options.chosen)
-  let announced = ''
-  let goneReason: string | undefined
-  let specs: Specs | undefined
-  let heardAt = Number.NEGATIVE_INFINITY
-  let hasFailed = false
-  let shown = ''
-  let showing: NodeJS.Timeout | undefined
-  let measured: Awaited<ReturnType<HubApi['participant']>> | undefined
-  let end: End | undefined
+export class Membership {
+  readonly #options: MembershipOptions
+  readonly #backoff: Backoff
+  readonly #over = new AbortController()
+  readonly #enrolment: Enrolment
+  #state: State = 'reconnecting'
+  #end: End | undefined
+  #link: Link | undefined
+  #lost: LinkLost | undefined
+  #models: readonly string[]
+  /** Why the LLM server can't serve; undefined while it can. */
+  #goneReason: string | undefined
+  /** Whether the hub knows it, as far as was heard. */
+  #isMember = true
+  #heardAt = Number.NEGATIVE_INFINITY
+  #failures = 0
+  #nudge = new AbortController()
+  #isNudged = false
+  #measured: Awaited<ReturnType<HubApi['participant']>> | undefined
+  #shown = ''
+  #showing: NodeJS.Timeout | undefined
 
-  const emit = (event: AgentEventData) => onEvent({ participantId: id, ...event })
-  const credential = () => identity?.token
-  const wake = () => {
-    isNudged = true
-    nudge.abort()
+  constructor(options: MembershipOptions) {
+    this.#options = options
+    this.#backoff = options.backoff ?? createBackoff()
+    this.#models = offered(options.server.models, options.chosen)
+    const onNotice = (message: string) => this.#emit({ event: 'notice', message })
+    this.#enrolment = new Enrolment({ ...options, onNotice }, this.#over.signal)
   }
 
-  function become(next: State, reason?: string): void {
-    if (state === next || state === 'leaving') return
-    state = next
-    emit({ event: 'state', state, ...(reason === undefined ? {} : { reason }) })
+  get id(): string {
+    return this.#enrolment.id
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  /** Requests that run, where that can be seen from here. */
+  running(): number | undefined {
+    return this.#link?.running()
+  }
+
+  served(): ReturnType<Link['served']> {
+    return this.#link?.served()
+  }
+
+  /** Resolves once it is in the room. @throws as the hub's API; OutOfReach */
+  async start(): Promise<void> {
+    await this.#enrolment.recall()
+    const room = await this.#room()
+    for (;;) {
+      try {
+        await this.#joinSomehow()
+        break
+      } catch (error) {
+        const { code, message, retryAfterMs } = refusalOf(error)
+        if (!isStarting(code) || this.#over.signal.aborted) throw error
+        this.#emit({ event: 'notice', message: `${message}: trying again` })
+        await this.#backOff(retryAfterMs)
+      }
+    }
+    this.#emitJoined(room)
+    this.#become(this.#enrolment.participant?.paused === true ? 'paused' : 'online')
+  }
+
+  /** Resolves when it has left, or can't stay. */
+  async stay(): Promise<End> {
+    this.#watch()
+    void this.#enrolment.tellSpecs()
+    while (!this.#over.signal.aborted) {
+      try {
+        await this.#step()
+      } catch (error) {
+        await this.#mend(error)
+      }
+    }
+    return this.#end ?? { reason: 'asked' }
+  }
+
+  /** @throws as the hub's API */
+  async setPaused(paused: boolean): Promise<void> {
+    await this.#enrolment.update({ paused })
+    this.#become(paused ? 'paused' : 'online')
+  }
+
+  /** Takes nothing new, finishes what runs, and leaves. */
+  async leave(): Promise<void> {
+    if (this.#end !== undefined) return
+    this.#become('leaving')
+    const link = this.#link
+    if ((link?.running() ?? 0) > 0) {
+      await this.#enrolment.close()
+      await link?.drain()
+    }
+    await this.#enrolment.leave()
+    this.abandon()
+  }
+
+  /** Stops without a word to the hub, as a crash does. */
+  abandon(): void {
+    this.#finish('asked')
+    this.#drop()
+  }
+
+  #emit(event: AgentEventData): void {
+    this.#options.onEvent({ participantId: this.id, ...event })
+  }
+
+  #become(state: State, reason?: string): void {
+    if (this.#state === state || this.#state === 'leaving') return
+    this.#state = state
+    this.#emit({ event: 'state', state, ...(reason === undefined ? {} : { reason }) })
+  }
+
+  #finish(reason: LeftReason, error?: unknown): void {
+    const said = this.#state === 'leaving' ? 'asked' : reason
+    this.#end ??= { reason: said, ...(error === undefined ? {} : { error }) }
+    clearTimeout(this.#showing)
+    this.#over.abort()
   }
 
   /** Until the next try; nothing but the end cuts it short. */
-  async function backOff(atLeastMs?: number): Promise<void> {
-    hasFailed = true
-    await sleep(backoff.nextMs(atLeastMs), undefined, { signal: over.signal }).catch(() => {})
+  async #backOff(atLeastMs?: number): Promise<void> {
+    await sleep(this.#backoff.nextMs(atLeastMs), undefined, { signal: this.#over.signal }).catch(() => {})
   }
 
   /** Until the next beat, or until there is something new. */
-  async function rest(): Promise<void> {
-    if (!isNudged) {
-      nudge = new AbortController()
-      const signal = AbortSignal.any([over.signal, nudge.signal])
-      await sleep(beatMs, undefined, { signal }).catch(() => {})
+  async #rest(): Promise<void> {
+    if (!this.#isNudged) {
+      this.#nudge = new AbortController()
+      const signal = AbortSignal.any([this.#over.signal, this.#nudge.signal])
+      await sleep(this.#options.beatMs ?? BEAT_MS, undefined, { signal }).catch(() => {})
     }
-    isNudged = false
+    this.#isNudged = false
   }
 
-  async function join(): Promise<void> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await joinAs(id)
-      } catch (error) {
-        const { code } = refusalOf(error)
-        const isTaken = code === 'PTL_PARTICIPANT_ID_TAKEN' || code === 'PTL_ID_IS_MODEL'
-        if (!isTaken || options.isOwnId || tries >= MAX_IDS) throw error
-        id = anotherId(options.id)
-        identity = undefined
-      }
-    }
+  #wake(): void {
+    this.#isNudged = true
+    this.#nudge.abort()
   }
 
-  async function joinAs(id: string): Promise<void> {
-    const names = models
-    const password = options.password()
-    const body: JoinBody = {
-      id,
-      nickname: options.nickname,
-      models: [...names],
-      ...(await transport.joinFields()),
-      ...(password === undefined ? {} : { password }),
-      ...(options.slots === undefined ? {} : { slots: options.slots }),
-      ...(specs === undefined ? {} : { specs }),
-      ...(options.manage === true ? { manage: true } : {}),
-    }
-    const joined = await hub.join(place.code, body, { credential: credential(), signal: over.signal })
-    participant = joined.participant
-    roomId = joined.roomId
-    announced = JSON.stringify(names)
-    identity = { ...place, id, nickname: options.nickname, token: joined.token }
-    await identities.save(identity).catch((error: Error) => {
-      emit({ event: 'notice', message: `The token can't be kept, so the next join is somebody new: ${error.message}` })
-    })
+  #room(): ReturnType<HubApi['room']> {
+    return this.#options.hub.room(this.#options.place.code, { signal: this.#over.signal })
   }
 
   /** By another way, where this one is closed for good. */
-  async function joinSomehow(): Promise<void> {
+  async #joinSomehow(): Promise<void> {
     try {
-      await join()
-      await stand()
+      await this.#join()
     } catch (error) {
-      if (transport.fallback?.isFor(error) !== true) throw error
-      emit({ event: 'notice', message: transport.fallback.notice(error) })
-      transport = transport.fallback.transport
-      await join()
-      await stand()
+      const { fallback } = this.#enrolment.transport
+      if (fallback?.isFor(error) !== true) throw error
+      this.#emit({ event: 'notice', message: fallback.notice(error) })
+      this.#enrolment.transport = fallback.transport
+      await this.#join()
     }
   }
 
-  async function stand(): Promise<void> {
-    link?.close()
-    link = undefined
-    const { token } = identity as Identity
-    const opened = await transport.open({ code: place.code, id, token }, over.signal, onActivity)
-    link = opened
-    lost = undefined
-    void opened.lost?.then((error) => {
-      if (link !== opened || state === 'leaving') return
-      lost = error
-      wake()
-    })
-    contact()
+  async #join(): Promise<void> {
+    await this.#enrolment.join(this.#models)
+    await this.#stand()
   }
 
-  function contact(): void {
-    heardAt = performance.now()
-    hasFailed = false
-    backoff.reset()
+  async #stand(): Promise<void> {
+    this.#drop()
+    const { transport, member } = this.#enrolment
+    const link = await transport.open(member, this.#over.signal, () => this.#onActivity())
+    this.#link = link
+    this.#lost = undefined
+    void link.lost?.then((lost) => this.#onLost(link, lost))
+    this.#isMember = true
+    this.#contact()
+  }
+
+  #onLost(link: Link, lost: LinkLost): void {
+    if (this.#link !== link || this.#state === 'leaving') return
+    this.#lost = lost
+    this.#wake()
+  }
+
+  #drop(): void {
+    this.#link?.close()
+    this.#link = undefined
+  }
+
+  #contact(): void {
+    this.#heardAt = performance.now()
+    this.#failures = 0
+    this.#backoff.reset()
+  }
+
+  /** From wherever it is to serving, and on until something ends that. @throws whatever it was */
+  async #step(): Promise<void> {
+    if (this.#goneReason !== undefined) return this.#waitForServer(this.#goneReason)
+    if (!this.#isMember) {
+      await this.#join()
+      this.#emitJoined(await this.#room())
+    } else if (this.#link === undefined) await this.#stand()
+    await this.#serve()
+  }
+
+  async #serve(): Promise<void> {
+    while (!this.#over.signal.aborted) {
+      const change = await this.#enrolment.announce(this.#models)
+      if (change !== undefined) this.#emit({ event: 'models', models: this.#models, ...change })
+      await this.#look()
+      await this.#rest()
+      if (this.#over.signal.aborted || this.#goneReason !== undefined) return
+      if (this.#lost !== undefined) throw this.#lost
+      await this.#link?.beat(this.#over.signal)
+    }
   }
 
   /** What the room says of it: others may pause it, and the hub measures it. */
-  async function look(): Promise<void> {
-    const seen = await hub.participant(place.code, id, { credential: credential(), signal: over.signal })
-    contact()
-    participant = seen
-    become(seen.paused === true ? 'paused' : 'online')
-    measured = seen
-    showServed()
+  async #look(): Promise<void> {
+    const seen = await this.#enrolment.look()
+    this.#contact()
+    this.#enrolment.participant = seen
+    this.#measured = seen
+    this.#become(seen.paused === true ? 'paused' : 'online')
+    this.#showServed()
   }
 
   /** By what passes here, else by what the hub measured. */
-  function showServed(): void {
+  #showServed(): void {
+    const [measured, link] = [this.#measured, this.#link]
     const { requests = 0, tokensPerSecond } = { ...measured?.performance, ...link?.served() }
-    const running = link?.running() ?? (measured?.status === 'busy' && measured.paused !== true ? 1 : 0)
-    const speed = tokensPerSecond === undefined ? {} : { tokensPerSecond }
-    const now = JSON.stringify([requests, running])
-    options.onServing?.(running > 0 || (link?.running() === undefined && shown !== '' && shown !== now))
-    if (shown !== now) emit({ event: 'served', requests, running, ...speed })
-    shown = now
+    const isBusy = measured?.status === 'busy' && measured.paused !== true
+    const running = link?.running() ?? Number(isBusy)
+    const shown = JSON.stringify([requests, running])
+    const hasServed = link?.running() === undefined && this.#shown !== '' && this.#shown !== shown
+    this.#options.onServing?.(running > 0 || hasServed)
+    if (this.#shown === shown) return
+    this.#shown = shown
+    this.#emit({ event: 'served', requests, running, ...(tokensPerSecond === undefined ? {} : { tokensPerSecond }) })
   }
 
   /** A burst of requests is told as one. */
-  function onActivity(): void {
-    if ((link?.running() ?? 0) > 0) options.onServing?.(true)
-    showing ??= setTimeout(() => {
-      showing = undefined
-      if (!over.signal.aborted) showServed()
+  #onActivity(): void {
+    if ((this.#link?.running() ?? 0) > 0) this.#options.onServing?.(true)
+    this.#showing ??= setTimeout(() => {
+      this.#showing = undefined
+      if (!this.#over.signal.aborted) this.#showServed()
     }, SHOW_MS)
   }
 
-  async function announce(): Promise<void> {
-    const now = JSON.stringify(models)
-    if (now === announced) return
-    const before = JSON.parse(announced) as string[]
-    // Before the answer: a hub that refuses these names refuses them again.
-    announced = now
-    const added = models.filter((name) => !before.includes(name))
-    const removed = before.filter((name) => !models.includes(name))
-    try {
-      participant = await hub.updateParticipant(place.code, id, { models: [...models] }, { credential: credential() })
-      emit({ event: 'models', models, added, removed })
-    } catch (error) {
-      const refusal = refusalOf(error)
-      if (isPassing(refusal) || refusal.code.endsWith('_NOT_FOUND')) {
-        announced = JSON.stringify(before)
-        throw error
-      }
-      emit({ event: 'notice', message: `The room does not take the models: ${refusal.message}` })
-    }
-  }
-
-  /** Serves until something ends that. @throws whatever it was */
-  async function serve(): Promise<void> {
-    while (!over.signal.aborted) {
-      await announce()
-      await look()
-      await rest()
-      if (over.signal.aborted || goneReason !== undefined) return
-      if (lost !== undefined) throw lost
-      await link?.beat(over.signal)
-      contact()
-    }
-  }
-
-  /** What a failure means, as what to do next. @throws where nothing can be done */
-  async function mend(error: unknown): Promise<void> {
-    const refusal = refusalOf(error)
-    link?.close()
-    link = undefined
-    if (over.signal.aborted) return
-    if (refusal.code === 'PTL_LINK_LEFT') return finish('asked')
-    if (refusal.code === 'PTL_LINK_REMOVED') return finish('removed')
-    if (refusal.code === 'PTL_LINK_REPLACED') return finish('replaced')
-    if (refusal.code === 'PTL_ROOM_NOT_FOUND') {
-      become('waiting', `the room ${place.code} is gone`)
-      return backOff()
-    }
-    if (refusal.code === 'PTL_PARTICIPANT_NOT_FOUND') {
-      if (await hasLeft()) return finish('asked')
-      if (await wasRemoved()) return finish('removed')
-    }
-    if (isPassing(refusal)) {
-      become('reconnecting', refusal.message)
-      return backOff(refusal.retryAfterMs)
-    }
-    if (!isForgotten(refusal.code)) finish('refused', error)
-  }
-
-  /** Its owner took it out by another command, which throws the token away. */
-  async function hasLeft(): Promise<boolean> {
-    return (await identities.load(place).catch(() => identity)) === undefined
-  }
-
-  /** Gone from the same room within a beat: that was its host's wish. */
-  async function wasRemoved(): Promise<boolean> {
-    if (hasFailed || performance.now() - heardAt > IN_CONTACT_MS) return false
-    const room = await hub.room(place.code, { credential: credential(), signal: over.signal }).catch(() => undefined)
-    return room !== undefined && room.id === roomId
-  }
-
-  function isForgotten(code: string): boolean {
-    return ['PTL_PARTICIPANT_NOT_FOUND', 'PTL_NOT_YOUR_PARTICIPANT', 'PTL_TOKEN_REQUIRED'].includes(code)
-  }
-
-  function finish(reason: LeftReason, error?: unknown): void {
-    end ??= { reason: state === 'leaving' ? 'asked' : reason, ...(error === undefined ? {} : { error }) }
-    clearTimeout(showing)
-    over.abort()
-  }
-
-  /** Whether the next step is to join again, or to stand up again as who it is. */
-  async function run(): Promise<End> {
-    let isMember = true
-    while (!over.signal.aborted) {
-      try {
-        if (goneReason !== undefined) {
-          await waitForServer()
-          continue
-        }
-        if (!isMember) await rejoin()
-        else if (link === undefined) await stand()
-        isMember = true
-        await serve()
-      } catch (error) {
-        const { code } = refusalOf(error)
-        isMember = isMember && code !== 'PTL_ROOM_NOT_FOUND' && !isForgotten(code)
-        try {
-          await mend(error)
-        } catch (fault) {
-          finish('refused', fault)
-        }
-      }
-    }
-    return end ?? { reason: 'asked' }
-  }
-
-  async function rejoin(): Promise<void> {
-    await join()
-    await stand()
-    emitJoined(await hub.room(place.code, { credential: credential(), signal: over.signal }))
-  }
-
   /** Its owner stopped it, or it crashed: the room must not send requests to it. */
-  async function waitForServer(): Promise<void> {
-    link?.close()
-    link = undefined
-    become('away', goneReason)
-    while (goneReason !== undefined && !over.signal.aborted) await rest()
+  async #waitForServer(reason: string): Promise<void> {
+    this.#drop()
+    this.#become('away', reason)
+    while (this.#goneReason !== undefined && !this.#over.signal.aborted) await this.#rest()
   }
 
-  function emitJoined({ code, name }: { code: string; name: string }): void {
-    emit({
+  #watch(): void {
+    const { server, headers, chosen, watchMs } = this.#options
+    const set = (models: readonly string[], goneReason: string | undefined) => {
+      this.#models = models
+      this.#goneReason = goneReason
+      this.#wake()
+    }
+    const onModels = (all: readonly string[]) => {
+      const models = offered(all, chosen)
+      set(models, models.length === 0 ? 'none of the chosen models is there' : undefined)
+    }
+    const onGone = (reason: string) => set(this.#models, reason)
+    void watchServer({ server, headers, intervalMs: watchMs, onModels, onGone }, this.#over.signal)
+  }
+
+  /** Ends it, or waits until it is worth another try. */
+  async #mend(error: unknown): Promise<void> {
+    this.#drop()
+    if (this.#over.signal.aborted) return
+    const refusal = refusalOf(error)
+    this.#failures += 1
+    const reason = await this.#reasonToEnd(refusal.code)
+    if (reason !== undefined) return this.#finish(reason)
+    if (refusal.code === 'PTL_ROOM_NOT_FOUND') {
+      this.#isMember = false
+      this.#become('waiting', `the room ${this.#options.place.code} is gone`)
+    } else if (isForgotten(refusal.code)) {
+      this.#isMember = false
+      // The first time it joins anew at once.
+      if (this.#failures === 1) return
+    } else if (isPassing(refusal)) this.#become('reconnecting', refusal.message)
+    else return this.#finish('refused', error)
+    await this.#backOff(refusal.retryAfterMs)
+  }
+
+  async #reasonToEnd(code: string): Promise<LeftReason | undefined> {
+    if (Object.hasOwn(ENDINGS, code)) return ENDINGS[code]
+    if (code !== 'PTL_PARTICIPANT_NOT_FOUND') return undefined
+    if (await this.#enrolment.isForgottenHere()) return 'asked'
+    const isInContact = this.#failures === 1 && performance.now() - this.#heardAt < IN_CONTACT_MS
+    return isInContact && (await this.#enrolment.isSameRoom()) ? 'removed' : undefined
+  }
+
+  #emitJoined({ code, name }: { code: string; name: string }): void {
+    const { nickname, server, place } = this.#options
+    this.#emit({
       event: 'joined',
-      nickname: options.nickname,
+      nickname,
       kind: server.kind,
       server: server.url,
-      models,
+      models: this.#models,
       room: { code, name },
       baseUrl: `${place.hub}/rooms/${code}/v1`,
-      via: transport.via,
-      specs: participant?.specs ?? {},
+      via: this.#enrolment.transport.via,
+      specs: this.#enrolment.participant?.specs ?? {},
     })
-  }
-
-  function watch(): void {
-    const { headers, watchMs } = options
-    const onModels = (all: readonly string[]) => {
-      models = offered(all, options.chosen)
-      goneReason = models.length === 0 ? 'none of the chosen models is there' : undefined
-      wake()
-    }
-    const onGone = (reason: string) => {
-      goneReason = reason
-      wake()
-    }
-    void watchServer({ server, headers, intervalMs: watchMs, onModels, onGone }, over.signal)
-  }
-
-  /** What came too late to be told with the join. */
-  async function tellSpecs(): Promise<void> {
-    const late = specs === undefined ? await options.specs : undefined
-    if (late === undefined || over.signal.aborted) return
-    specs = late
-    await hub.updateParticipant(place.code, id, { specs }, { credential: credential() }).catch(() => {})
-  }
-
-  return {
-    get id() {
-      return id
-    },
-    get state() {
-      return state
-    },
-    get via() {
-      return transport.via
-    },
-    /** Requests that run, as far as can be seen from here. */
-    running: () => link?.running(),
-    served: () => link?.served(),
-
-    /** Resolves once it is in the room. @throws as the hub's API; OutOfReach */
-    async start(): Promise<void> {
-      identity = await identities.load(place).catch(() => undefined)
-      // Who is told to be somebody else is somebody else.
-      if (identity !== undefined && options.isOwnId && identity.id !== id) identity = undefined
-      id = identity?.id ?? id
-      specs = await Promise.race([options.specs, sleep(SPECS_PATIENCE_MS, undefined, { ref: false })])
-      const room = await hub.room(place.code, { signal: over.signal })
-      for (;;) {
-        try {
-          await joinSomehow()
-          break
-        } catch (error) {
-          const refusal = refusalOf(error)
-          // A hub that is there and fails may be starting; one that is not there was misspelt.
-          if (!isStarting(refusal.code) || over.signal.aborted) throw error
-          emit({ event: 'notice', message: `${refusal.message}: trying again` })
-          await backOff(refusal.retryAfterMs)
-        }
-      }
-      emitJoined(room)
-      become(participant?.paused === true ? 'paused' : 'online')
-    },
-
-    /** Resolves when it has left, or can't stay. */
-    async stay(): Promise<End> {
-      watch()
-      void tellSpecs()
-      return run()
-    },
-
-    async setPaused(paused: boolean): Promise<void> {
-      participant = await hub.updateParticipant(place.code, id, { paused }, { credential: credential() })
-      become(paused ? 'paused' : 'online')
-    },
-
-    /** Stops without a word to the hub, as a crash does. */
-    abandon(): void {
-      finish('asked')
-      link?.close()
-    },
-
-    /** Takes nothing new, finishes what runs, and leaves. */
-    async leave(): Promise<void> {
-      if (end !== undefined) return
-      become('leaving')
-      const current = link
-      if (current !== undefined && (current.running() ?? 0) > 0) {
-        await hub
-          .updateParticipant(place.code, id, { paused: true }, { credential: credential() })
-          .catch(() => undefined)
-        await current.drain()
-      }
-      if (identity !== undefined) {
-        const isGone = await hub.leave(place.code, id, { credential: credential() }).then(
-          () => true,
-          (error) => refusalOf(error).code.endsWith('_NOT_FOUND'),
-        )
-        // Where the hub was away it may still know the participant: with the token the next join is that one.
-        if (isGone) await identities.remove(identity).catch(() => {})
-      }
-      finish('asked')
-      link?.close()
-    },
   }
 }
 
-/** The hub is there, and is not ready. */
+const ENDINGS: Readonly<Record<string, LeftReason>> = {
+  PTL_LINK_LEFT: 'asked',
+  PTL_LINK_REMOVED: 'removed',
+  PTL_LINK_REPLACED: 'replaced',
+}
+
+/** The hub has no participant of that token. */
+function isForgotten(code: string): boolean {
+  return ['PTL_PARTICIPANT_NOT_FOUND', 'PTL_NOT_YOUR_PARTICIPANT', 'PTL_TOKEN_REQUIRED'].includes(code)
+}
+
+/** The hub is there, and is not ready; one that is not there at the first try was misspelt. */
 function isStarting(code: string): boolean {
   return code === 'PTL_HUB_FAILED' || code === 'PTL_LINK_LOST'
 }

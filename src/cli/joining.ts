@@ -6,7 +6,7 @@ import type { LlmServer } from '../agent/llm/server.ts'
 import { type Lock, Locked } from '../agent/lock.ts'
 import { type Awake, keepAwake, NEVER_AWAKE } from '../agent/machine/awake.ts'
 import { readSpecs } from '../agent/machine/specs.ts'
-import { createMembership, type Membership } from '../agent/membership.ts'
+import { Membership } from '../agent/membership.ts'
 import { defaultNickname, idFor } from '../agent/names.ts'
 import { stateDirectory } from '../agent/state-directory.ts'
 import { tunnelTransport } from '../agent/tunnelled.ts'
@@ -150,7 +150,7 @@ class Stay {
 
   #member(hub: Client, place: Place, server: LlmServer, specs: ReturnType<typeof readSpecs> | undefined): Membership {
     const { model, nickname = defaultNickname(), id, slots, header, manage } = this.#options
-    return createMembership({
+    return new Membership({
       hub,
       transport: this.#transport(hub, server),
       identities: this.#identities,

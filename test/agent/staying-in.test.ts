@@ -5,7 +5,7 @@ import { openIdentities } from '../../src/agent/identities.ts'
 import { createHub } from '../../src/hub.ts'
 import { type Agent, startAgent } from '../support/agents.ts'
 import { eventually } from '../support/cli.ts'
-import { type FakeLlm, startFakeLlm } from '../support/fake-llm.ts'
+import { answerNever, type FakeLlm, startFakeLlm } from '../support/fake-llm.ts'
 import { call, openRoom, startHub } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { bearer, type ManagedRoom, manageRoom } from '../support/managed.ts'
@@ -243,3 +243,55 @@ for (const via of ['direct', 'tunnel'] as const) {
     t.equal((await openIdentities(stateDir).list()).length, 1)
   })
 }
+
+t.test('killed while it was leaving it does not come back paused', async (t) => {
+  const stateDir = t.testdir({})
+  const { url, room, llm, agent } = await setUp(t, 'tunnel', { agent: { stateDir } })
+  llm.answer(tells(FINDABLE.ollama!(['a']), answerNever))
+  const answer = room.chat({ model: 'a' }).catch(() => undefined)
+  await eventually(
+    () => agent.membership.running(),
+    (running) => running === 1,
+  )
+  void agent.membership.leave()
+  await eventually(
+    () => room.look('alice'),
+    ({ body }) => body.participant.paused === true,
+  )
+  agent.membership.abandon()
+  await answer
+  await startAgent(t, { via: 'tunnel', hubUrl: url, code: room.room.code, endpoint: llm.url, stateDir })
+  t.match((await room.look('alice')).body.participant, { status: 'online', paused: undefined })
+})
+
+t.test('paused by somebody it comes back paused, and says so', async (t) => {
+  const stateDir = t.testdir({})
+  const { url, room, llm, agent } = await setUp(t, 'tunnel', { agent: { stateDir } })
+  await room.changeParticipant('alice', { paused: true }, room.hostToken)
+  agent.membership.abandon()
+  const again = await startAgent(t, { via: 'tunnel', hubUrl: url, code: room.room.code, endpoint: llm.url, stateDir })
+  await again.until('state', ({ state }) => state === 'paused')
+  t.match((await room.look('alice')).body.participant, { paused: true })
+})
+
+t.test('a hub that forgets it again and again is not flooded', async (t) => {
+  let isForgetful = false
+  let joins = 0
+  const json = (status: number, body: object) => new Response(JSON.stringify(body), { status })
+  const forgetful: typeof fetch = async (input, init) => {
+    const path = new URL(String(input)).pathname
+    if (init?.method === 'POST' && path.endsWith('/join')) joins += 1
+    if (isForgetful && path.endsWith('/health')) return json(404, { error: 'Participant not found' })
+    // Another room by now, as far as anybody can tell.
+    if (isForgetful && /^\/rooms\/\w+$/.test(path)) return json(200, { room: { id: 'other', code: 'X', name: 'X' } })
+    return fetch(input, init)
+  }
+  const { agent } = await setUp(t, 'direct', { agent: { fetch: forgetful } })
+  await agent.until('joined')
+  isForgetful = true
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  t.ok(joins > 2, 'it does try')
+  t.ok(joins < 40, `${joins} joins`)
+  isForgetful = false
+  await agent.until('joined')
+})

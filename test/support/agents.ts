@@ -3,7 +3,7 @@ import { directTransport } from '../../src/agent/direct.ts'
 import type { AgentEvent, AgentEventData, End, Via } from '../../src/agent/events.ts'
 import { openIdentities } from '../../src/agent/identities.ts'
 import { lookAt } from '../../src/agent/llm/server.ts'
-import { createMembership, type Membership, type MembershipOptions } from '../../src/agent/membership.ts'
+import { Membership, type MembershipOptions } from '../../src/agent/membership.ts'
 import { tunnelTransport } from '../../src/agent/tunnelled.ts'
 import { createClient } from '../../src/client/client.ts'
 import { eventually } from './cli.ts'
@@ -42,7 +42,7 @@ export async function startAgent(
   const { server } = look
   const hub = createClient({ url: hubUrl, fetch })
   const events: AgentEvent[] = []
-  const membership = createMembership({
+  const membership = new Membership({
     hub,
     transport:
       via === 'direct'
