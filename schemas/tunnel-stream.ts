@@ -58,6 +58,12 @@ export class WebSocketStream extends Duplex {
     if (error !== undefined && error !== null) this.destroy(error)
   }
 
+  /** A WebSocket has no half-closed state: what was written goes out, and nothing more is read. */
+  override _final(finished: Written): void {
+    finished()
+    process.nextTick(() => this.destroy())
+  }
+
   override _destroy(error: Error | null, destroyed: Written): void {
     // Or the other end's farewell would never be read.
     if (this.#socket.isPaused) this.#socket.resume()

@@ -11,6 +11,12 @@ import { TunnelError } from './tunnel-error.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants
 
+/**
+ * Of a body that is handed to HTTP/2 at once, bytes: it copies as much as the other end says it takes, and that may say that it
+ * takes anything.
+ */
+const PIECE_BYTES = 64 * 1024
+
 type Body = AsyncIterable<Buffer> | Iterable<Buffer>
 
 /** One request and its answer on a tunnel, told to the handler in the very words of a direct connection. */
@@ -18,6 +24,7 @@ export class Exchange implements Dispatcher.DispatchController {
   readonly #options: Dispatcher.DispatchOptions
   readonly #handler: Dispatcher.DispatchHandler
   #session: ClientHttp2Session | undefined
+  #onOver: (() => void) | undefined
   #stream: ClientHttp2Stream | undefined
   #trailers: IncomingHttpHeaders = {}
   #hasAnswer = false
@@ -43,8 +50,10 @@ export class Exchange implements Dispatcher.DispatchController {
     return this.#reason
   }
 
-  start(session: ClientHttp2Session): void {
+  /** @param onOver called once, when it has ended */
+  start(session: ClientHttp2Session, onOver: () => void): void {
     this.#session = session
+    this.#onOver = onOver
     this.#handler.onRequestStart?.(this, {})
     if (this.#isOver) return
     const body = bodyOf(this.#options)
@@ -56,8 +65,14 @@ export class Exchange implements Dispatcher.DispatchController {
     }
     this.#listen(this.#stream)
     this.#limit(this.#options.headersTimeout, () => new errors.HeadersTimeoutError())
-    if (Buffer.isBuffer(body)) this.#stream.end(body)
-    else if (body !== null) void this.#pump(body, this.#stream)
+    if (Buffer.isBuffer(body) && body.length <= PIECE_BYTES) this.#stream.end(body)
+    else if (body !== null) void this.#pump(Buffer.isBuffer(body) ? [body] : body, this.#stream)
+  }
+
+  /** RFC 9113 §6.8: the other end will not look at it. */
+  refuseBehind(lastStreamId: number): void {
+    const id = this.#stream?.id
+    if (id === undefined || id > lastStreamId) this.#fail(new TunnelError('PTL_TUNNEL_REFUSED'))
   }
 
   abort(reason: Error): void {
@@ -127,8 +142,8 @@ export class Exchange implements Dispatcher.DispatchController {
 
   #onEnd(): void {
     // Node ends a stream that was reset, too; then the close says what it was.
-    const code = this.#stream?.rstCode ?? NGHTTP2_NO_ERROR
-    if (this.#isOver || !this.#hasAnswer || code !== NGHTTP2_NO_ERROR) return
+    const isReset = (this.#stream?.rstCode ?? NGHTTP2_NO_ERROR) !== NGHTTP2_NO_ERROR
+    if (this.#isOver || !this.#hasAnswer || isReset || this.#session?.destroyed === true) return
     this.#finish()
     this.#handler.onResponseEnd?.(this, this.#trailers)
   }
@@ -152,6 +167,7 @@ export class Exchange implements Dispatcher.DispatchController {
   /** What is still to be sent is not sent any more, and what is still to come not waited for. */
   #finish(): void {
     this.#isOver = true
+    this.#onOver?.()
     clearTimeout(this.#timer)
     const stream = this.#stream
     if (stream === undefined || stream.closed) return
@@ -175,9 +191,11 @@ export class Exchange implements Dispatcher.DispatchController {
   async #pump(body: Body, stream: ClientHttp2Stream): Promise<void> {
     try {
       for await (const chunk of body) {
-        if (this.#isOver || stream.destroyed) return
-        if (!this.#hasAnswer) this.#timer?.refresh()
-        if (!stream.write(chunk)) await drained(stream)
+        for (let from = 0; from < chunk.length; from += PIECE_BYTES) {
+          if (this.#isOver || stream.destroyed) return
+          if (!this.#hasAnswer) this.#timer?.refresh()
+          if (!stream.write(chunk.subarray(from, from + PIECE_BYTES))) await drained(stream)
+        }
       }
       stream.end()
     } catch (error) {

@@ -9,16 +9,22 @@ import { TunnelError } from './tunnel-error.ts'
  */
 export class Http2Dispatcher extends Dispatcher {
   readonly #session: ClientHttp2Session
+  readonly #running = new Set<Exchange>()
 
   constructor(session: ClientHttp2Session) {
     super()
     this.#session = session
+    session.on('goaway', (_code, lastStreamId) => {
+      for (const exchange of this.#running) exchange.refuseBehind(lastStreamId)
+    })
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const { closed, destroyed } = this.#session
     if (closed || destroyed) return refuse(options, handler)
-    new Exchange(options, handler).start(this.#session)
+    const exchange = new Exchange(options, handler)
+    this.#running.add(exchange)
+    exchange.start(this.#session, () => this.#running.delete(exchange))
     return true
   }
 }

@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws'
 import { PING_INTERVAL_MS, TUNNEL_CLOSE, TUNNEL_LIMITS } from '../../schemas/tunnel.ts'
 import { WebSocketStream } from '../../schemas/tunnel-stream.ts'
 import { Http2Dispatcher } from './http2-dispatcher.ts'
+import { TunnelError } from './tunnel-error.ts'
 
 export interface TunnelOptions {
   socket: WebSocket
@@ -125,7 +126,8 @@ export class Tunnel {
     this.#goDown(reason)
     // First the farewell, since with the session the stream goes.
     this.#socket.close(code, reason)
-    this.#session.destroy()
+    // With an error, or what runs would end as if it were whole.
+    this.#session.destroy(new TunnelError('PTL_TUNNEL_BROKEN'))
     this.#options.onClosed()
   }
 

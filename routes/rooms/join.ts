@@ -48,11 +48,15 @@ function participantOf(body: JoinBody, now: number): Participant {
   refuseNames(id, models)
   const capacity = slots === undefined || slots === null ? {} : { slots }
   const times = { joinedAt: now, lastSeen: now }
-  const about = { ...capacity, ...(manage === true ? { manage } : {}), ...times }
-  const shown = { id, nickname, model, models, specs: readSpecs(specs), config: readConfig(config) }
-  if (!isTunnelled(body)) return { ...shown, endpoint: body.endpoint ?? '', status: 'online', ...about }
-  const offlineReason = 'Its tunnel is not open yet'
-  return { ...shown, endpoint: `tunnel:${id}`, status: 'offline', offlineReason, ...about }
+  const { endpoint, ...state } = wayTo(body)
+  const shown = { id, nickname, model, models, endpoint, specs: readSpecs(specs), config: readConfig(config) }
+  return { ...shown, ...state, ...capacity, ...(manage === true ? { manage } : {}), ...times }
+}
+
+/** Where it is, and so whether it is there already. */
+function wayTo(body: JoinBody): Pick<Participant, 'endpoint' | 'status' | 'offlineReason'> {
+  if (!isTunnelled(body)) return { endpoint: body.endpoint ?? '', status: 'online' }
+  return { endpoint: `tunnel:${body.id}`, status: 'offline', offlineReason: 'Its tunnel is not open yet' }
 }
 
 function isTunnelled({ tunnel, endpoint, liveness }: JoinBody): boolean {

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import type { ParticipantRecord } from '../../plugins/room-store/store.ts'
 import { errors, Forbidden, HubClosing, NotTunnelled, TokenRequired } from '../../schemas/errors.ts'
+import { sameHash } from '../../schemas/hashes.ts'
 import { RoomParams } from '../../schemas/room.ts'
 import { TUNNEL_PROTOCOL, TUNNEL_VERSION_HEADER } from '../../schemas/tunnel.ts'
 
@@ -20,9 +21,12 @@ const schema = {
 
 /** The token alone says which participant it is. */
 async function senderOf({ server, room }: FastifyRequest, token = ''): Promise<ParticipantRecord> {
-  const holder = await server.roomStore.findToken(room.room.id, server.access.hashToken(token))
+  const hash = server.access.hashToken(token)
+  const holder = sameHash(room.hostTokenHash, hash)
+    ? { role: 'host' }
+    : await server.roomStore.findToken(room.room.id, hash)
   if (holder === undefined) throw new TokenRequired()
-  if (holder.role !== 'participant') throw new Forbidden('A tunnel is opened with the token of its participant')
+  if (!('participantId' in holder)) throw new Forbidden('A tunnel is opened with the token of its participant')
   return server.roomStore.getParticipant(room.room.id, holder.participantId)
 }
 

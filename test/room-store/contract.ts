@@ -12,6 +12,7 @@ import { liveness } from './contract/liveness.ts'
 import { ownership } from './contract/ownership.ts'
 import { probes } from './contract/probes.ts'
 import { rooms } from './contract/rooms.ts'
+import { tunnels } from './contract/tunnels.ts'
 
 /** What every driver of `RoomStore` must do, topic by topic. */
 const TOPICS: Record<string, Topic> = {
@@ -25,6 +26,7 @@ const TOPICS: Record<string, Topic> = {
   expiry,
   census,
   probes,
+  tunnels,
   'records never change': immutability,
   'every method is one step': concurrency,
 }

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import type { JoinBody } from '../../schemas/participant.ts'
 import { connectTunnel, type ServedRequest, type Tunnel, type TunnelOptions } from '../../src/agent/tunnel/index.ts'
@@ -51,6 +53,41 @@ export async function joinByTunnel(
   const opened = await openTunnel(t, url, code, { token: joined.token, endpoint, ...options })
   await untilStatus(url, code, joined.participant.id, (status) => status !== 'offline')
   return { ...joined, ...opened }
+}
+
+export interface Cable {
+  /** The hub, as it is reached through the cable. */
+  hub: URL
+  /** Breaks all connections without a farewell, as a machine that goes. */
+  cut(): void
+  /** Lets nothing through any more, and says nothing of it, as a network that is gone. */
+  freeze(): void
+}
+
+/** A connection to the hub that can be pulled out. */
+export async function startCable(t: Test, url: string): Promise<Cable> {
+  const sockets = new Set<Socket>()
+  const server = createServer((near) => {
+    const far = connect(Number(new URL(url).port), '127.0.0.1')
+    for (const socket of [near, far]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.once('close', () => sockets.delete(socket))
+    }
+    near.pipe(far).pipe(near)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const cut = () => {
+    for (const socket of sockets) socket.resetAndDestroy()
+  }
+  t.teardown(() => {
+    server.close()
+    cut()
+  })
+  const freeze = () => {
+    for (const socket of sockets) socket.unpipe().pause()
+  }
+  return { hub: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`), cut, freeze }
 }
 
 /** Looks until a participant's status is one of the test's. */

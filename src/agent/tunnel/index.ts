@@ -1,13 +1,13 @@
 import { Pool } from 'undici'
 import { type HandshakeOptions, openSocket } from './handshake.ts'
 import type { TunnelObserver } from './served.ts'
-import { type Tunnel, TunnelServer } from './server.ts'
+import { type Tunnel, TunnelServer, type TunnelTimes } from './server.ts'
 
 export { TunnelConnectError, type TunnelFailure } from './errors.ts'
 export type { ServedOutcome, ServedRequest, TunnelObserver } from './served.ts'
 export type { Tunnel, TunnelEnd } from './server.ts'
 
-export interface TunnelOptions extends HandshakeOptions {
+export interface TunnelOptions extends HandshakeOptions, TunnelTimes {
   /** The LLM server: all that comes through the tunnel goes there, and nowhere else. */
   readonly endpoint: URL
   /** For the server alone, like a provider's key: added here, never told to the hub. */
@@ -36,14 +36,15 @@ export async function connectTunnel(options: TunnelOptions): Promise<Tunnel> {
     pipelining: 1,
     allowH2: false,
   })
-  const server = new TunnelServer(socket, {
+  const relay = {
     origin: endpoint.origin,
     basePath: basePathOf(endpoint),
     dispatcher,
     headers: lowerCased(headers),
     manage,
     observer,
-  })
+  }
+  const server = new TunnelServer(socket, relay, options)
   const abort = () => server.close()
   signal?.addEventListener('abort', abort, { once: true })
   void server.closed.then(() => {

@@ -13,6 +13,13 @@ export interface TunnelEnd {
   readonly reason: string
 }
 
+export interface TunnelTimes {
+  /** How long the hub may take until it speaks HTTP/2, ms. @default 10000 */
+  readonly handshakeMs?: number
+  /** Silence after which the hub is given up, ms. @default 25000 */
+  readonly silenceMs?: number
+}
+
 export interface Tunnel {
   /** Resolves when it has ended, for whatever reason; never rejects. */
   readonly closed: Promise<TunnelEnd>
@@ -48,20 +55,23 @@ export class TunnelServer implements Tunnel {
   readonly #session: ServerHttp2Session
   readonly #looks: NodeJS.Timeout
   readonly #end: (end: TunnelEnd) => void
+  readonly #silenceMs: number
   #inFlight = 0
   #heardAt = performance.now()
   #lookedAt = Date.now()
   #isClosed = false
 
-  constructor(socket: WebSocket, relay: RelayOptions) {
+  constructor(socket: WebSocket, relay: RelayOptions, times: TunnelTimes = {}) {
+    const { handshakeMs = TUNNEL_LIMITS.handshakeMs, silenceMs = HUB_SILENCE_MS } = times
+    this.#silenceMs = silenceMs
     const ended = Promise.withResolvers<TunnelEnd>()
     this.closed = ended.promise
     this.#end = ended.resolve
     this.#socket = socket
     const stream = new WebSocketStream(socket, () => this.#shut(TUNNEL_CLOSE.noTunnel, STRANGE))
     this.#session = acceptSession(stream)
-    this.#looks = setInterval(() => this.#look(), LOOK_MS)
-    this.stands = this.#waitForHub()
+    this.#looks = setInterval(() => this.#look(), Math.min(LOOK_MS, silenceMs / 4))
+    this.stands = this.#waitForHub(handshakeMs)
     this.#listen(relay)
   }
 
@@ -69,9 +79,9 @@ export class TunnelServer implements Tunnel {
     return this.#inFlight
   }
 
-  #waitForHub(): Promise<void> {
+  #waitForHub(handshakeMs: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const timer = setTimeout(() => this.#shut(TUNNEL_CLOSE.noTunnel, STRANGE), TUNNEL_LIMITS.handshakeMs)
+    const timer = setTimeout(() => this.#shut(TUNNEL_CLOSE.noTunnel, STRANGE), handshakeMs)
     this.#session.once('remoteSettings', () => {
       clearTimeout(timer)
       this.#session.setLocalWindowSize(TUNNEL_LIMITS.connectionWindowBytes)
@@ -94,7 +104,16 @@ export class TunnelServer implements Tunnel {
       Relay.start(stream, headers, flags, relay)
     })
     session.on('error', () => this.#shut(TUNNEL_CLOSE.noTunnel, STRANGE))
-    session.on('close', () => this.#shut(TUNNEL_CLOSE.done, 'Closed from here'))
+    let isTold = false
+    session.on('goaway', () => {
+      isTold = true
+    })
+    session.on('close', () => {
+      const shut = () => this.#shut(TUNNEL_CLOSE.done, 'Closed from here')
+      // A hub that wants nothing more says why, once what ran has ended.
+      if (isTold) setTimeout(shut, TUNNEL_LIMITS.closeMs).unref()
+      else shut()
+    })
     const socket = this.#socket
     const hear = () => {
       this.#heardAt = performance.now()
@@ -120,9 +139,9 @@ export class TunnelServer implements Tunnel {
     const hasSlept = now - this.#lookedAt > LOOK_MS + AWAKE_MS
     this.#lookedAt = now
     if (hasSlept) {
-      this.#heardAt = Math.min(this.#heardAt, performance.now() - HUB_SILENCE_MS + AWAKE_MS)
+      this.#heardAt = Math.min(this.#heardAt, performance.now() - this.#silenceMs + AWAKE_MS)
       this.#socket.ping()
-    } else if (performance.now() - this.#heardAt > HUB_SILENCE_MS) {
+    } else if (performance.now() - this.#heardAt > this.#silenceMs) {
       this.#shut(TUNNEL_CLOSE.silent, 'Nothing was heard of the hub')
       this.#onSocketClose(TUNNEL_CLOSE.silent, 'Nothing was heard of the hub')
     }
