@@ -54,6 +54,11 @@ export class Enrolment {
     return this.#id
   }
 
+  /** In this process, not only in one before. */
+  get hasJoined(): boolean {
+    return this.roomId !== ''
+  }
+
   get #call() {
     return { credential: this.#identity?.token, signal: this.#signal }
   }
@@ -171,7 +176,7 @@ export class Enrolment {
   /** Lets nothing new in any more; who is killed meanwhile must not come back paused. */
   async close(): Promise<void> {
     const identity = this.#identity
-    if (identity === undefined) return
+    if (identity === undefined || !this.hasJoined) return
     if (this.participant?.paused !== true) await this.#keep({ ...identity, isLeaving: true })
     await this.update({ paused: true }).catch(() => {})
   }
@@ -180,7 +185,7 @@ export class Enrolment {
   async leave(): Promise<void> {
     const { hub, place, identities } = this.#options
     const identity = this.#identity
-    if (identity === undefined) return
+    if (identity === undefined || !this.hasJoined) return
     const isGone = await hub.leave(place.code, this.#id, this.#call).then(
       () => true,
       (error) => isUnknown(refusalOf(error).code),

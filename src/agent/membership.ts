@@ -125,7 +125,7 @@ export class Membership {
   /** Takes nothing new, finishes what runs, and leaves. */
   async leave(): Promise<void> {
     if (this.#end !== undefined) return
-    this.#become('leaving')
+    if (this.#enrolment.hasJoined) this.#become('leaving')
     const link = this.#link
     if ((link?.running() ?? 0) > 0) {
       await this.#enrolment.close()

@@ -21,6 +21,7 @@ async function freePort(): Promise<number> {
 async function refused(t: Test, args: readonly string[], env: Record<string, string> = {}) {
   const { code, stderr, json } = await machine(t).run(['join', ...args], { env })
   t.match(json().at(-1), { event: 'error', exitCode: code, message: String }, 'programs are told too')
+  t.notOk(json().some(({ event }) => event === 'state' || event === 'joined'))
   return { code, stderr }
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { eventually, is, machine } from '../support/cli.ts'
-import { answerStream, startFakeLlm } from '../support/fake-llm.ts'
+import { answerNever, answerStream, startFakeLlm } from '../support/fake-llm.ts'
 import { call } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { startRequest } from '../support/managed.ts'
@@ -63,6 +63,26 @@ t.test('what runs when it leaves is finished', async (t) => {
   const { complete, text } = await answer.ended
   t.ok(complete)
   t.match(text, /three [\s\S]*\[DONE\]/)
+})
+
+t.test('Ctrl-C twice ends at once, whatever runs; the next join is the same participant, and not paused', async (t) => {
+  const { room, llm, join } = await kitchen(t)
+  llm.answer(tells(FINDABLE.ollama!(['a']), answerNever))
+  const alice = await join()
+  const answer = room.chat({ model: 'a' })
+  await alice.until(is('served', { running: 1 }))
+  alice.child.kill('SIGINT')
+  t.match(await alice.until(is('notice')), { message: 'Finishing 1 running; Ctrl-C again ends at once' })
+  await eventually(
+    () => room.look('alice-ollama'),
+    ({ body }) => body.participant.paused === true,
+  )
+  t.equal(alice.child.exitCode, null)
+  alice.child.kill('SIGINT')
+  t.equal((await alice.ended).code, 130)
+  t.equal((await answer).status, 502)
+  await join()
+  t.match((await room.look('alice-ollama')).body.participant, { status: 'online', paused: undefined })
 })
 
 t.test('every option that the room sees', async (t) => {

@@ -7,6 +7,7 @@ import { Membership, type MembershipOptions } from '../../src/agent/membership.t
 import { tunnelTransport } from '../../src/agent/tunnelled.ts'
 import { createClient } from '../../src/client/client.ts'
 import { eventually } from './cli.ts'
+import { freshDirectory } from './fresh-directory.ts'
 
 export interface Agent {
   membership: Membership
@@ -48,7 +49,7 @@ export async function startAgent(
       via === 'direct'
         ? directTransport({ hub, hubUrl, server })
         : tunnelTransport({ hubUrl, server, headers: more.headers ?? {}, manage: false }),
-    identities: openIdentities(stateDir ?? t.testdir({})),
+    identities: openIdentities(stateDir ?? freshDirectory(t)),
     place: { hub: hubUrl, code, server: server.url },
     server,
     chosen: [],

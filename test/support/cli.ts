@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { freshDirectory } from './fresh-directory.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/potluck.js', import.meta.url))
 
@@ -42,7 +43,7 @@ export function cleanEnv(stateHome: string): NodeJS.ProcessEnv {
 
 /** A machine of its own: where the tokens of the commands that run on it are kept. */
 export function machine(t: Test) {
-  const stateHome = t.testdir({})
+  const stateHome = freshDirectory(t)
   return {
     stateHome,
     start: (args: readonly string[], options?: CliOptions) => startCli(t, stateHome, args, options),

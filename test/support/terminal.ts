@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { cleanEnv } from './cli.ts'
+import { freshDirectory } from './fresh-directory.ts'
 
 const DRIVER = fileURLToPath(new URL('./terminal.py', import.meta.url))
 const LAUNCHER = fileURLToPath(new URL('../../bin/potluck.js', import.meta.url))
@@ -25,7 +26,7 @@ export interface Terminal {
 export function onTerminal(t: Test, args: readonly string[], env: Record<string, string> = {}): Terminal {
   const child = spawn('python3', [DRIVER, process.execPath, LAUNCHER, ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...cleanEnv(t.testdir({})), TERM: 'xterm', ...env },
+    env: { ...cleanEnv(freshDirectory(t)), TERM: 'xterm', ...env },
   })
   t.teardown(() => child.kill('SIGKILL'))
   let text = ''
