@@ -6,8 +6,9 @@
  * PORT moves the hub to another port than 3000.
  */
 import { once } from 'node:events'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { PLACEHOLDERS, readSteps, type Step } from './readme.ts'
@@ -21,20 +22,20 @@ const EXPECTED: Record<string, RegExp[]> = {
   start: [/the hub listens at http/],
   open: [/"code":"[A-Z0-9]{6}"/, /"hostToken":"/],
   watch: [/^event: connected$/m],
-  join: [/"id":"alice".*"status":"online"/, /"token":"/],
-  heartbeat: [/^\{"success":true\}$/m],
+  join: [/"event":"joined".*"via":"tunnel"/, /"state":"online"/],
   chat: [/"role":"assistant","content":"[^"]/, /"total_tokens":\d/],
   stream: [/^data: .*"content":"[^"]/m, /^data: \[DONE\]$/m],
-  models: [/"id":"alice"/, /"id":"\*"/],
+  models: [/"id":"alice-llama.cpp"/, /"id":"\*"/],
   client: [/^model: \*$/m, /^plain: .*\w/m, /^streamed: .*\w/m],
-  leave: [/^\{"success":true\}$/m],
+  ask: [/\w/, /^alice-llama\.cpp \(potluck-test\): \d+ tokens in /m],
+  leave: [/^alice-llama\.cpp has left/m],
 }
 
-/** What the terminals that run on must have shown when all is done: two requests of curl's, two of the program's. */
+/** What the terminals that run on must have shown when all is done: two requests of curl's, two of the program's, one of the command's. */
 const EXPECTED_AT_THE_END: Record<string, RegExp[]> = {
   watch: [
     /^event: participant:joined$/m,
-    /(^event: llm:request$.*?^event: llm:complete$.*?){4}/ms,
+    /(^event: llm:request$.*?^event: llm:complete$.*?){5}/ms,
     /^event: participant:left$/m,
   ],
 }
@@ -45,6 +46,7 @@ interface Visit {
   /** Typed first in every terminal. */
   setup: string
   files: string[]
+  stateHome: string
 }
 
 interface Walked {
@@ -139,20 +141,25 @@ function section({ step, terminal }: Walked, visit: Visit): string {
 async function tour(llamaDirectory: string, visit: Visit): Promise<string> {
   visit.places.set(PLACEHOLDERS.hub, `http://localhost:${process.env.PORT ?? '3000'}`)
   visit.places.set(PLACEHOLDERS.model, 'potluck-test')
-  visit.places.set(PLACEHOLDERS.endpoint, await startLlm(llamaDirectory))
+  const llm = await startLlm(llamaDirectory)
+  visit.places.set(PLACEHOLDERS.endpoint, llm)
+  // Where `join` looks first, and where it keeps its tokens: this is somebody's machine.
+  visit.setup = `export OLLAMA_HOST=${llm} XDG_STATE_HOME='${visit.stateHome}'\n`
   const walked = await walkAll(readSteps(readFileSync(join(ROOT, 'README.md'), 'utf8')), visit)
   return [PREFACE, ...walked.map((each) => section(each, visit))].join('\n')
 }
 
-function cleanUp({ files }: Visit): void {
+function cleanUp({ files, stateHome }: Visit): void {
   endAll()
+  rmSync(stateHome, { recursive: true, force: true })
   for (const file of files) rmSync(file, { force: true })
 }
 
 const { values } = parseArgs({ options: { out: { type: 'string', default: join(ROOT, 'docs/tour.md') } } })
 const { LLAMA_DIR } = process.env
 if (LLAMA_DIR === undefined) throw new Error('LLAMA_DIR must say where the llama.cpp server is: see test/llm/README.md')
-const visit: Visit = { places: new Map(), setup: '', files: [] }
+const stateHome = mkdtempSync(join(tmpdir(), 'potluck-tour-'))
+const visit: Visit = { places: new Map(), setup: '', files: [], stateHome }
 process.once('SIGINT', () => {
   cleanUp(visit)
   process.exit(130)

@@ -10,7 +10,7 @@ const steps = readSteps(README)
 function asInReadme(transcript: string): string {
   return transcript
     .replaceAll(/http:\/\/localhost:\d+\/rooms/g, `${PLACEHOLDERS.hub}/rooms`)
-    .replaceAll(/\/rooms\/[A-Z0-9]{6}/g, `/rooms/${PLACEHOLDERS.code}`)
+    .replaceAll(/(\/rooms\/| join | ask )[A-Z0-9]{6}/g, `$1${PLACEHOLDERS.code}`)
     .replaceAll(/(?<="endpoint": ")[^"]+/g, PLACEHOLDERS.endpoint)
     .replaceAll('potluck-test', PLACEHOLDERS.model)
 }
@@ -23,12 +23,12 @@ t.test('the tour starts the hub, uses the room by curl and by a program, and lea
     'room',
     'watch',
     'join',
-    'heartbeat',
     'chat',
     'stream',
     'models',
     'chat.mjs',
     'client',
+    'ask',
     'leave',
   ])
 })

@@ -42,3 +42,32 @@ export function vllm(model: string, contextTokens: number): Told {
   const data = [{ id: model, object: 'model', owned_by: 'vllm', max_model_len: contextTokens }]
   return { 'GET /v1/models': { object: 'list', data } }
 }
+
+/** What each kind answers to who looks for LLM servers, with these models. */
+export const FINDABLE: Readonly<Record<string, (models: readonly string[]) => Told>> = {
+  ollama: (models) => ({
+    'GET /api/version': { version: '0.12.6' },
+    'GET /api/tags': { models: models.map((name) => ({ name, model: name })) },
+    'GET /v1/models': openAiList(models, 'library'),
+  }),
+  'llama.cpp': (models) => ({
+    ...llamaCpp(2, 4096),
+    // It speaks some of Ollama's API.
+    'GET /api/tags': { models: models.map((name) => ({ name, model: name })) },
+    'GET /v1/models': openAiList(models, 'llamacpp'),
+  }),
+  lmstudio: (models) => ({
+    ...lmStudio(models.map((id) => ({ id, object: 'model', type: 'llm', state: 'loaded' }))),
+    'GET /v1/models': openAiList(models, 'organization_owner'),
+  }),
+  vllm: (models) => ({ 'GET /v1/models': openAiList(models, 'vllm') }),
+  localai: (models) => ({
+    'GET /v1/models': { object: 'list', data: models.map((id) => ({ id, object: 'model' })) },
+    'GET /system': { backends: ['llama-cpp'], loaded_models: [] },
+  }),
+  openai: (models) => ({ 'GET /v1/models': openAiList(models, 'somebody') }),
+}
+
+function openAiList(models: readonly string[], owner: string): object {
+  return { object: 'list', data: models.map((id) => ({ id, object: 'model', created: 1, owned_by: owner })) }
+}

@@ -1,0 +1,11 @@
+/** Loaded only where somebody is asked: the other commands start without them. */
+
+export async function password(message: string): Promise<string> {
+  const { default: ask } = await import('@inquirer/password')
+  return ask({ message }, { output: process.stderr })
+}
+
+export async function select(message: string, choices: { value: string; name: string }[]): Promise<string> {
+  const { default: ask } = await import('@inquirer/select')
+  return ask({ message, choices }, { output: process.stderr })
+}

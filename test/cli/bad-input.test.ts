@@ -1,0 +1,200 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import t, { type Test } from 'tap'
+import { machine } from '../support/cli.ts'
+import { startFakeLlm } from '../support/fake-llm.ts'
+import { openRoom } from '../support/hub.ts'
+import { FINDABLE, tells } from '../support/llm-kinds.ts'
+import { kitchen, ollama } from './kit.ts'
+
+/** A port where nothing listens. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Joins, and is refused. */
+async function refused(t: Test, args: readonly string[], env: Record<string, string> = {}) {
+  const { code, stderr, json } = await machine(t).run(['join', ...args], { env })
+  t.match(json().at(-1), { event: 'error', exitCode: code, message: String }, 'programs are told too')
+  t.notOk(json().some(({ event }) => event === 'state' || event === 'joined'))
+  return { code, stderr }
+}
+
+t.test('an unknown code: those that exist are listed', async (t) => {
+  const { hub, code, llm } = await kitchen(t)
+  await openRoom(hub, { name: 'Secret', listed: false })
+  const { code: exitCode, stderr } = await refused(t, ['NOPE99', '--hub', hub, '--endpoint', llm.url])
+  t.equal(exitCode, 67)
+  t.equal(stderr, `potluck: No room NOPE99 at ${hub}. There are ${code} (Kitchen)\n`)
+})
+
+t.test('no code, and nobody to ask', async (t) => {
+  const { hub, llm } = await kitchen(t)
+  const { code, stderr } = await refused(t, ['--hub', hub, '--endpoint', llm.url])
+  t.equal(code, 64)
+  t.match(stderr, 'Which room?')
+})
+
+t.test('a wrong password, and none', async (t) => {
+  const { hub, code, llm } = await kitchen(t, { password: 'correct horse' })
+  const args = [code, '--hub', hub, '--endpoint', llm.url, '--direct']
+  for (const [more, said] of [
+    [['--password', 'battery'], 'Invalid password'],
+    [[], 'password'],
+  ] as const) {
+    const { code: exitCode, stderr } = await refused(t, [...args, ...more])
+    t.equal(exitCode, 77)
+    t.match(stderr, said)
+    t.notMatch(stderr, 'battery')
+  }
+})
+
+t.test('an endpoint where nothing listens', async (t) => {
+  const { hub, code } = await kitchen(t)
+  const url = `http://127.0.0.1:${await freePort()}`
+  const { code: exitCode, stderr } = await refused(t, [code, '--hub', hub, '--endpoint', url])
+  t.equal(exitCode, 69)
+  t.match(stderr, `No LLM server answers at ${url}: nothing listens there`)
+})
+
+t.test('an endpoint that answers and is no LLM server', async (t) => {
+  const { hub, code } = await kitchen(t)
+  const { url } = await startFakeLlm(t, tells({}))
+  const { code: exitCode, stderr } = await refused(t, [code, '--hub', hub, '--endpoint', url])
+  t.equal(exitCode, 66)
+  t.match(stderr, `${url} answers, but is no LLM server: GET /v1/models answered 404`)
+})
+
+t.test('an endpoint that is the hub', async (t) => {
+  const { hub, code, join } = await kitchen(t)
+  await join()
+  const { code: exitCode, stderr } = await refused(t, [code, '--hub', hub, '--endpoint', hub])
+  t.equal(exitCode, 64)
+  t.match(stderr, 'is a Potluck hub')
+})
+
+t.test('a server that wants a key says how to give it', async (t) => {
+  const { hub, code } = await kitchen(t)
+  const { url } = await startFakeLlm(t, (_request, response) => void response.writeHead(401).end())
+  const { code: exitCode, stderr } = await refused(t, [code, '--hub', hub, '--endpoint', url])
+  t.equal(exitCode, 77)
+  t.match(stderr, '--header "Authorization: Bearer …"')
+})
+
+t.test('a server without models says how to get one', async (t) => {
+  const { hub, code, llm } = await kitchen(t)
+  llm.answer(ollama())
+  const { code: exitCode, stderr } = await refused(t, [code, '--hub', hub, '--endpoint', llm.url])
+  t.equal(exitCode, 66)
+  t.match(stderr, `Ollama at ${llm.url} has no model yet: fetch one, like \`ollama pull llama3.2:3b\``)
+})
+
+t.test('a model that is not there: those that are there are listed', async (t) => {
+  const { hub, code, llm } = await kitchen(t)
+  const { code: exitCode, stderr } = await refused(t, [code, '--hub', hub, '--endpoint', llm.url, '--model', 'gpt-5'])
+  t.equal(exitCode, 66)
+  t.equal(stderr, 'potluck: No model gpt-5 here. There are llama3.2:3b, qwen3:8b\n')
+})
+
+t.test('no hub: what was tried is said', async (t) => {
+  const { llm } = await kitchen(t)
+  const port = await freePort()
+  const named = await refused(t, ['K7QX2M', '--hub', `127.0.0.1:${port}`, '--endpoint', llm.url])
+  t.equal(named.code, 69)
+  t.match(named.stderr, `The hub at http://127.0.0.1:${port} can't be reached: nothing listens there`)
+  const found = await refused(t, ['K7QX2M', '--endpoint', llm.url], { PORT: String(port) })
+  t.equal(found.code, 69)
+  t.match(found.stderr, `http://localhost:${port}, https://localhost:${port}`)
+  t.match(found.stderr, '--hub or POTLUCK_HUB')
+})
+
+t.test('something else answers where the hub should be', async (t) => {
+  const { llm } = await kitchen(t)
+  const { url } = await startFakeLlm(t, (_request, response) => void response.end('<html>'))
+  const { code, stderr } = await refused(t, ['K7QX2M', '--hub', url, '--endpoint', llm.url])
+  t.equal(code, 76)
+  t.match(stderr, 'no Potluck hub')
+})
+
+t.test('an id that is taken', async (t) => {
+  const { hub, code, llm, join } = await kitchen(t)
+  await join('--id', 'alice')
+  const { code: exitCode, stderr } = await refused(t, [
+    code,
+    '--hub',
+    hub,
+    '--endpoint',
+    llm.url,
+    '--direct',
+    '--id',
+    'alice',
+  ])
+  t.equal(exitCode, 73)
+  t.match(stderr, 'This participant id is in use')
+})
+
+t.test('an id for several servers', async (t) => {
+  const { hub, code, llm } = await kitchen(t)
+  const other = await startFakeLlm(t, tells(FINDABLE.vllm!(['b'])))
+  const { code: exitCode } = await refused(t, [
+    code,
+    '--hub',
+    hub,
+    '--endpoint',
+    llm.url,
+    '--endpoint',
+    other.url,
+    '--id',
+    'x',
+  ])
+  t.equal(exitCode, 64)
+})
+
+t.test('credentials without saying for whom, or where the hub would need them', async (t) => {
+  const { hub, code, llm } = await kitchen(t)
+  const header = ['--header', 'Authorization: Bearer sesame']
+  for (const args of [header, [...header, '--endpoint', llm.url, '--direct']]) {
+    const { code: exitCode, stderr } = await refused(t, [code, '--hub', hub, ...args])
+    t.equal(exitCode, 64)
+    t.notMatch(stderr, 'sesame')
+  }
+})
+
+const WRONG: Record<string, string[]> = {
+  'an unknown option': ['--speed', '9'],
+  'a number that is none': ['--slots', 'many'],
+  'no slots': ['--slots', '0'],
+  'an id that is none': ['--id', 'a/b'],
+  'a nickname that is too long': ['--nickname', 'x'.repeat(61)],
+  'a header that is none': ['--header', 'sesame'],
+  'a header with a line end': ['--header', 'X-Key: sesame\r\nHost: evil'],
+  'a header that is not the owner’s': ['--header', 'Host: sesame'],
+}
+
+for (const [what, args] of Object.entries(WRONG)) {
+  t.test(`the command line is wrong: ${what}`, async (t) => {
+    const { code, stderr } = await machine(t).run(['join', 'K7QX2M', ...args])
+    t.equal(code, 64)
+    t.match(stderr, /^error: /)
+  })
+}
+
+t.test('an endpoint and a hub that are no URLs', async (t) => {
+  const { hub, code } = await kitchen(t)
+  t.equal((await refused(t, [code, '--hub', hub, '--endpoint', 'http://'])).code, 64)
+  t.equal((await refused(t, [code, '--hub', 'http://a b'])).code, 64)
+})
+
+t.test('an unknown command, and help', async (t) => {
+  t.equal((await machine(t).run(['jion'])).code, 64)
+  for (const command of ['join', 'create', 'rooms', 'leave', 'ask', 'pause', 'resume']) {
+    const { code, stdout } = await machine(t).run([command, '--help'])
+    t.equal(code, 0, command)
+    t.match(stdout, /--json[\s\S]*Examples:\n {2}\$ potluck /, command)
+  }
+})

@@ -1,0 +1,169 @@
+import { readFileSync, statSync } from 'node:fs'
+import t from 'tap'
+import { eventually, is, machine } from '../support/cli.ts'
+import { answerBrokenStream, answerNever, answerStream } from '../support/fake-llm.ts'
+import { call, openRoom, startHub } from '../support/hub.ts'
+import { FINDABLE, tells } from '../support/llm-kinds.ts'
+import { bearer } from '../support/managed.ts'
+import { kitchen } from './kit.ts'
+
+t.test('create opens a room, and keeps its host’s token where only its owner reads it', async (t) => {
+  const { url } = await startHub(t)
+  const laptop = machine(t)
+  const { code, stdout, stderr } = await laptop.run(['create', 'Friday kitchen', '--hub', url])
+  t.equal(code, 0)
+  t.equal(stderr, '')
+  const [, roomCode = ''] = /its code is ([A-Z0-9]{6})/.exec(stdout) ?? []
+  t.match(stdout, `potluck join ${roomCode} --hub ${url}`)
+  t.match(stdout, `OpenAI base URL ${url}/rooms/${roomCode}/v1`)
+  const [, file = ''] = /your token is kept in (.*)/.exec(stdout) ?? []
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  const { hostToken } = JSON.parse(readFileSync(file, 'utf8')) as { hostToken: string }
+  t.notMatch(stdout, hostToken)
+  t.equal((await call('PATCH', `${url}/rooms/${roomCode}`, { name: 'Mine' }, bearer(hostToken))).status, 200)
+})
+
+t.test('create with all it can say, as JSON', async (t) => {
+  const { url } = await startHub(t)
+  const env = { POTLUCK_PASSWORD: 'correct horse' }
+  const { code, stdout, json } = await machine(t).run(
+    ['create', 'Lab', '--code', 'lab42', '--no-listed', '--json', '--hub', url],
+    { env },
+  )
+  t.equal(code, 0)
+  t.match(json()[0], {
+    hub: url,
+    room: { code: 'LAB42', name: 'Lab' },
+    protected: true,
+    baseUrl: `${url}/rooms/LAB42/v1`,
+    hostTokenFile: /LAB42/,
+  })
+  t.notMatch(stdout, 'correct horse')
+  t.match((await call('GET', `${url}/rooms/LAB42`)).body, { room: { listed: false, protected: true } })
+})
+
+t.test('create: a code that is taken, a name that is none, a hub that wants its admin', async (t) => {
+  const { url } = await startHub(t, { adminToken: 'a'.repeat(16) })
+  const env = { POTLUCK_ADMIN_TOKEN: 'a'.repeat(16) }
+  t.equal((await machine(t).run(['create', 'Lab', '--hub', url])).code, 77)
+  t.equal((await machine(t).run(['create', 'Lab', '--code', 'LAB42', '--hub', url], { env })).code, 0)
+  t.equal((await machine(t).run(['create', 'Lab', '--code', 'LAB42', '--hub', url], { env })).code, 73)
+  const { code, stderr } = await machine(t).run(['create', 'x'.repeat(81), '--hub', url], { env })
+  t.equal(code, 64)
+  t.match(stderr, /^potluck: name must be/)
+})
+
+t.test('rooms lists those that are listed', async (t) => {
+  const { url } = await startHub(t)
+  const laptop = machine(t)
+  t.match((await laptop.run(['rooms', '--hub', url])).stdout, 'No room is listed')
+  const { room } = await openRoom(url, { name: 'Kitchen' })
+  await openRoom(url, { name: 'Secret', listed: false })
+  t.equal((await laptop.run(['rooms', '--hub', url])).stdout, `${room.code}  Kitchen  0 participants\n`)
+  t.match((await laptop.run(['rooms', '--hub', url, '--json'])).json(), [{ hub: url, rooms: [{ code: room.code }] }])
+})
+
+t.test('ask streams the answer, and says who gave it and how fast', async (t) => {
+  const { hub, code, llm, laptop, join } = await kitchen(t)
+  llm.answer(tells(FINDABLE.ollama!(['a']), answerStream(['Soup', ' of\n', 'the day'], { pauseMs: 100 })))
+  await join()
+  const { code: exitCode, stdout, stderr } = await laptop.run(['ask', code, 'What is there?', '--hub', hub])
+  t.equal(exitCode, 0)
+  t.equal(stdout, 'Soup of\nthe day\n')
+  t.match(stderr, /^alice-ollama \(a\): 3 tokens in \d+\.\d\d s, \d+(\.\d)? tokens\/s, the first after \d+\.\d\d s\n$/)
+  t.match(JSON.parse(llm.requests.at(-1)!.body.toString()), { messages: [{ role: 'user', content: 'What is there?' }] })
+})
+
+t.test('ask reads the prompt from standard input', async (t) => {
+  const { hub, code, llm, laptop, join } = await kitchen(t)
+  llm.answer(tells(FINDABLE.ollama!(['a']), answerStream(['yes'])))
+  await join()
+  for (const more of [['-'], []]) {
+    const { stdout, json } = await laptop.run(['ask', code, ...more, '--hub', hub, '--json', '--model', 'a'], {
+      input: 'From a pipe: ü',
+    })
+    t.match(
+      json(),
+      [
+        {
+          text: 'yes',
+          participant: 'alice-ollama',
+          model: 'a',
+          ttftMs: Number,
+          durationMs: Number,
+          inputTokens: 7,
+          outputTokens: 3,
+        },
+      ],
+      stdout,
+    )
+    t.match(JSON.parse(llm.requests.at(-1)!.body.toString()), { model: 'a', messages: [{ content: 'From a pipe: ü' }] })
+  }
+  t.equal((await laptop.run(['ask', code, '--hub', hub], { input: ' \n' })).code, 64)
+})
+
+t.test('ask: what can go wrong has its exit code', async (t) => {
+  const { hub, code, llm, laptop, join } = await kitchen(t, { password: 'correct horse' })
+  const env = { POTLUCK_PASSWORD: 'correct horse', POTLUCK_HUB: hub }
+  const ask = (...args: string[]) => laptop.run(['ask', ...args], { env })
+  t.equal((await ask('NOPE99', 'hi')).code, 67)
+  t.equal((await ask(code, 'hi', '--password', 'battery')).code, 77)
+  t.equal((await ask(code, 'hi')).code, 66, 'nobody is there')
+  await join('--password', 'correct horse')
+  t.equal((await ask(code, 'hi', '--model', 'gpt-5')).code, 66)
+  llm.answer(tells(FINDABLE.ollama!(['a']), answerBrokenStream(['half'])))
+  const broken = await ask(code, 'hi')
+  t.equal(broken.code, 1)
+  t.match(broken.stdout, 'half')
+  t.match(broken.stderr, /^potluck: ./)
+})
+
+t.test('ask: Ctrl-C cancels the request at the participant', async (t) => {
+  const { hub, code, llm, laptop, join } = await kitchen(t)
+  llm.answer(tells(FINDABLE.ollama!(['a']), answerNever))
+  await join()
+  const asking = laptop.start(['ask', code, 'hi', '--hub', hub])
+  const chats = () => llm.requests.filter(({ path }) => path === '/v1/chat/completions')
+  await eventually(chats, ({ length }) => length === 1)
+  asking.child.kill('SIGINT')
+  t.equal((await asking.ended).code, 130)
+  await chats()[0]!.closed
+  t.ok(chats()[0]!.aborted)
+})
+
+t.test('pause and resume by the token that is kept here; a running join shows it', async (t) => {
+  const { room, code, laptop, join } = await kitchen(t)
+  const alice = await join()
+  const paused = await laptop.run(['pause', code.toLowerCase()])
+  t.equal(paused.code, 0)
+  t.match(paused.stdout, `alice-ollama is paused (room ${code} at `)
+  t.match((await room.look('alice-ollama')).body.participant, { status: 'busy', paused: true })
+  t.equal((await room.chat()).status, 503)
+  await alice.until(is('state', { state: 'paused' }))
+  t.match((await laptop.run(['resume', '--json'])).json(), [{ participantId: 'alice-ollama', code, paused: false }])
+  t.equal((await room.chat()).status, 200)
+  t.equal((await laptop.run(['pause', '--id', 'other'])).code, 67)
+  t.equal((await machine(t).run(['pause'])).code, 67, 'from another machine there is nothing to pause')
+})
+
+t.test('leave takes it out of the room, and a running join ends', async (t) => {
+  const { room, code, hub, laptop, join } = await kitchen(t)
+  const alice = await join()
+  t.equal((await laptop.run(['leave', 'OTHER1'])).code, 67)
+  const left = await laptop.run(['leave', '--json'])
+  t.match(left.json(), [{ participantId: 'alice-ollama', code, hub, left: true }])
+  t.equal((await room.look('alice-ollama')).status, 404)
+  t.equal((await alice.ended).code, 0)
+  t.equal((await laptop.run(['leave'])).code, 67)
+})
+
+t.test('leave, where the room is gone meanwhile or the hub is away', async (t) => {
+  const { room, laptop, join } = await kitchen(t)
+  const alice = await join()
+  alice.child.kill('SIGKILL')
+  await alice.ended
+  await room.close()
+  const { code, stdout } = await laptop.run(['leave'])
+  t.equal(code, 0)
+  t.match(stdout, 'alice-ollama was not there any more')
+})
