@@ -1,5 +1,6 @@
 import type { ClientHttp2Session } from 'node:http2'
 import { Dispatcher } from 'undici'
+import { Roster } from '../../schemas/roster.ts'
 import { Exchange } from './exchange.ts'
 import { TunnelError } from './tunnel-error.ts'
 
@@ -9,13 +10,13 @@ import { TunnelError } from './tunnel-error.ts'
  */
 export class Http2Dispatcher extends Dispatcher {
   readonly #session: ClientHttp2Session
-  readonly #running = new Set<Exchange>()
+  readonly #running = new Roster<Exchange>()
 
   constructor(session: ClientHttp2Session) {
     super()
     this.#session = session
     session.on('goaway', (_code, lastStreamId) => {
-      for (const exchange of this.#running) exchange.refuseBehind(lastStreamId)
+      for (const exchange of this.#running.items()) exchange.refuseBehind(lastStreamId)
     })
   }
 
@@ -23,8 +24,8 @@ export class Http2Dispatcher extends Dispatcher {
     const { closed, destroyed } = this.#session
     if (closed || destroyed) return refuse(options, handler)
     const exchange = new Exchange(options, handler)
-    this.#running.add(exchange)
-    exchange.start(this.#session, () => this.#running.delete(exchange))
+    const place = this.#running.add(exchange)
+    exchange.start(this.#session, () => this.#running.remove(place))
     return true
   }
 }

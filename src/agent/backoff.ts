@@ -3,7 +3,7 @@
  * same moment come back one by one, and all of them before the longest window is over.
  */
 const FIRST_WINDOW_MS = 8000
-const LONGEST_WINDOW_MS = 16_000
+const LONGEST_WINDOW_MS = 10_000
 const GROWTH = 2
 
 export interface Backoff {

@@ -3,7 +3,7 @@ import { createBackoff } from '../../src/agent/backoff.ts'
 
 t.test('the window grows to its bound, and is small again after success', async (t) => {
   const backoff = createBackoff({ random: () => 1 })
-  t.same([backoff.nextMs(), backoff.nextMs(), backoff.nextMs()], [8000, 16_000, 16_000])
+  t.same([backoff.nextMs(), backoff.nextMs(), backoff.nextMs()], [8000, 10_000, 10_000])
   backoff.reset()
   t.equal(backoff.nextMs(), 8000)
 })
