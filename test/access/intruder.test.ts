@@ -21,6 +21,7 @@ GET    /rooms/:code/participants/:id 200 200 200 200 200 200 200 200 200 200 200
 PATCH  /rooms/:code/participants/:id 401 401 401 403 401 200 403 200 401 401 401 401 401 401
 DELETE /rooms/:code/participants/:id 401 401 401 403 401 403 403 200 401 401 401 401 401 401
 GET    /rooms/:code/events           200 200 200 200 200 200 200 200 200 200 200 200 200 200
+GET    /rooms/:code/tunnel           401 401 401 403 401 409 409 403 401 401 401 401 401 401
 POST   /rooms/:code/events/ticket    201 201 201 201 201 201 201 201 201 201 201 201 201 201
 POST   /rooms/:code/keys             401 401 401 403 401 403 403 201 401 401 401 401 401 401
 GET    /rooms/:code/keys             401 401 401 403 401 403 403 200 401 401 401 401 401 401
@@ -71,6 +72,7 @@ GET    /rooms/:code/participants/:id 401 401 200 200 401 200 200 200 401 401 401
 PATCH  /rooms/:code/participants/:id 401 401 403 403 401 200 403 200 401 401 401 401 401 401
 DELETE /rooms/:code/participants/:id 401 401 403 403 401 403 403 200 401 401 401 401 401 401
 GET    /rooms/:code/events           401 401 200 200 401 200 200 200 401 401 401 401 401 200
+GET    /rooms/:code/tunnel           401 401 401 403 401 409 409 403 401 401 401 401 401 401
 POST   /rooms/:code/events/ticket    401 401 201 201 401 201 201 201 401 401 401 401 401 401
 POST   /rooms/:code/keys             401 401 403 403 401 403 403 201 401 401 401 401 401 401
 GET    /rooms/:code/keys             401 401 403 403 401 403 403 200 401 401 401 401 401 401
