@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { Grant } from '../../plugins/ollama-proxy/choosing/scheduler.ts'
-import { openTable, type Request, setPlaces } from './table.ts'
+import { createScheduler, type Grant } from '../../plugins/ollama-proxy/choosing/scheduler.ts'
+import { MODEL, openTable, type Request, setPlaces } from './table.ts'
 
 const counts = (requests: readonly Request[]) => ({
   granted: requests.filter(({ grants }) => grants === 1).length,
@@ -395,6 +395,26 @@ t.test('who is served while the clock is set back has used no less than nothing'
   t.equal(again.grants, 1)
   again.grant!.release()
   t.equal(next.grants, 1)
+})
+
+t.test('participants of one server are settled together, however many they are', async (t) => {
+  for (const count of [10, 1000]) {
+    let looks = 0
+    const scheduler = createScheduler({
+      now: () => 0,
+      speedOf: () => {
+        looks += 1
+        return {}
+      },
+    })
+    const kind = scheduler.addKind('room')
+    const seats = Array.from({ length: count }, (_, index) => ({ key: `p${index}`, machine: 'one', slots: 4 }))
+    scheduler.putSeats(seats)
+    kind.set(seats.map(({ key }) => ({ key, model: MODEL })))
+    looks = 0
+    scheduler.putSeats(seats.map((seat) => ({ ...seat, slots: 5 })))
+    t.ok(looks <= 2 * count, `${looks} looks at ${count} participants`)
+  }
 })
 
 // --- what it says of itself

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { send } from '../support/chat.ts'
-import { type Answerer, answerPlain } from '../support/fake-llm.ts'
+import { type Answerer, answerNever, answerPlain, answerStream } from '../support/fake-llm.ts'
 import { ask, chat, lookAt, setTable, setTableByHand, soon, type Table } from '../support/table.ts'
 
 const broken: Answerer = (_request, response) => void response.writeHead(500).end('{"error":"broken"}')
@@ -126,4 +126,29 @@ t.test('one that dies takes nothing with it that had not begun', async (t) => {
     const { status, headers } = await soon(answer, 'an answer')
     t.strictSame([status, headers['x-potluck-participant']], [200, 'bob'])
   }
+})
+
+t.test('a first token that is late is no failure: the prompt may be long', async (t) => {
+  const bob: Answerer = (request, response) => void setTimeout(() => answerStream(['b'])(request, response), 100)
+  const table = await setTable(t, { alice: answerNever, bob }, { hub: { firstTokenMs: 50, maxAttempts: 3 } })
+  const two = () => [1, 2].map(() => send(t, table.chatUrl, chat('Hello', { stream: true })))
+  for (let failed = 0; failed <= FAILURES; failed++) {
+    // While Bob is at work it is her turn.
+    for (const { status } of await soon(Promise.all(two()), 'both answers')) t.equal(status, 200)
+    t.equal(table.llms.alice?.requests.length, failed + 1)
+  }
+  t.notOk((await lookAt(table, 'alice')).passedOver.failing)
+})
+
+t.test('what is not about generating says nothing of whether it can', async (t) => {
+  const table = await setTable(t, {
+    alice: (request, response) =>
+      request.path.endsWith('count_tokens') ? broken(request, response) : answerPlain('a')(request, response),
+    bob: answerPlain('b'),
+  })
+  const url = `${table.base}/v1/messages/count_tokens`
+  for (let sent = 0; sent < 2 * FAILURES; sent++)
+    t.equal((await send(t, url, chat('Hello', { model: 'alice' }))).status, 500)
+  const served = [await servedBy(t, table), await servedBy(t, table)]
+  t.same(served.sort(), ['alice', 'bob'])
 })
