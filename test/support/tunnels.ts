@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { Transform } from 'node:stream'
 import type { Test } from 'tap'
 import type { JoinBody } from '../../schemas/participant.ts'
 import { connectTunnel, type ServedRequest, type Tunnel, type TunnelOptions } from '../../src/agent/tunnel/index.ts'
@@ -64,8 +65,37 @@ export interface Cable {
   freeze(): void
 }
 
+/** What a bad radio makes of TCP: all comes late, and some of it later, with all that is behind it, since it was sent again. */
+export interface Radio {
+  /** Each way, ms. */
+  delayMs: number
+  /** Of the pieces, 0 to 1. */
+  loss: number
+  /** Until what was lost is there. */
+  resendMs: number
+}
+
+function lateBy({ delayMs, loss, resendMs }: Radio): Transform {
+  let readyAt = 0
+  const onTheWay: Buffer[] = []
+  return new Transform({
+    transform(chunk, _encoding, done) {
+      const lostMs = Math.random() < loss ? resendMs : 0
+      readyAt = Math.max(readyAt, performance.now() + delayMs + lostMs)
+      onTheWay.push(chunk)
+      // Timers of the same moment fire in any order.
+      setTimeout(() => this.push(onTheWay.shift()), readyAt - performance.now())
+      // What comes next is under way meanwhile.
+      done()
+    },
+    flush(done) {
+      setTimeout(done, Math.max(0, readyAt - performance.now()))
+    },
+  })
+}
+
 /** A connection to the hub that can be pulled out. */
-export async function startCable(t: Test, url: string): Promise<Cable> {
+export async function startCable(t: Test, url: string, radio?: Radio): Promise<Cable> {
   const sockets = new Set<Socket>()
   const server = createServer((near) => {
     const far = connect(Number(new URL(url).port), '127.0.0.1')
@@ -74,7 +104,8 @@ export async function startCable(t: Test, url: string): Promise<Cable> {
       socket.on('error', () => {})
       socket.once('close', () => sockets.delete(socket))
     }
-    near.pipe(far).pipe(near)
+    if (radio === undefined) near.pipe(far).pipe(near)
+    else near.pipe(lateBy(radio)).pipe(far).pipe(lateBy(radio)).pipe(near)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const cut = () => {
