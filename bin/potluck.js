@@ -11,7 +11,7 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
 if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
   console.error(
-    `potluck needs Node.js ${OLDEST_NODE.join('.')} or newer, this is ${process.versions.node}: install it from https://nodejs.org, or in a clone use \`npm start\`, which brings its own on Linux and Windows.`,
+    `potluck needs Node.js ${OLDEST_NODE.join('.')} or newer, this is ${process.versions.node}: install it from https://nodejs.org, or in a clone run \`npm ci\`, which brings one on Linux and Windows, and then \`npm start\`.`,
   )
   process.exit(1)
 }
@@ -19,8 +19,8 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
 // Compiled code, and types stripped, are kept beside the dependencies: not in the system's folder for such, where others may
 // write. Where nothing can be written there it goes without.
 module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/potluck', import.meta.url)))
-// To start leaves much garbage at once, for which V8 would make room, and keep that. `serve` lets it grow later on.
-v8.setFlagsFromString('--semi-space-growth-factor=1')
+// To start leaves much garbage at once, for which V8 would make room, and keep that. It may grow later on.
+if (process.argv[2] === 'serve') v8.setFlagsFromString('--semi-space-growth-factor=1')
 
 const source = new URL('../src/cli/main.ts', import.meta.url)
 await import(existsSync(source) ? source.href : new URL('../dist/src/cli/main.js', import.meta.url).href)

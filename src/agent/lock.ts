@@ -66,7 +66,14 @@ async function holderOf(file: string): Promise<number | undefined> {
     ),
   ])
   const startedAt = Date.now() - uptime() * 1000
-  return pid !== undefined && mtimeMs > startedAt - BOOT_SLACK_MS && isAlive(pid) ? pid : undefined
+  const isHeld = pid !== undefined && mtimeMs > startedAt - BOOT_SLACK_MS && isAlive(pid) && !(await isZombie(pid))
+  return isHeld ? pid : undefined
+}
+
+/** It has ended, and nobody has taken note: as in a container without an init (proc_pid_stat(5)). */
+async function isZombie(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return /\) Z /.test(stat.slice(stat.lastIndexOf(')')))
 }
 
 async function pidIn(file: string): Promise<number | undefined> {

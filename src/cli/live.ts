@@ -85,7 +85,8 @@ export function liveView(keys: Keys): View {
     start(all) {
       memberships = all
       timer = setInterval(draw, REDRAW_MS)
-      stdin.setEncoding('utf8').on('data', onKey)
+      // A question that was asked before has left it paused, and in raw mode not even Ctrl-C would be heard.
+      stdin.setEncoding('utf8').on('data', onKey).resume()
       process.on('SIGCONT', onContinue)
       raw(true)
       draw(true)

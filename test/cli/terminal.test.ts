@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { machine } from '../support/cli.ts'
 import { openRoom, startHub } from '../support/hub.ts'
 import { noTerminal, onTerminal } from '../support/terminal.ts'
@@ -52,6 +52,13 @@ t.test('--json is for programs on a terminal too', { skip }, async (t) => {
   t.equal(await terminal.exitCode, 0)
 })
 
+/** A question that was asked before has not made it deaf. */
+async function hearsKeys(t: Test, terminal: ReturnType<typeof onTerminal>): Promise<void> {
+  await terminal.until(/online/)
+  terminal.type(CTRL_C)
+  t.equal(await terminal.exitCode, 0)
+}
+
 t.test('no code: the rooms are offered, and one is chosen by its number', { skip }, async (t) => {
   const { hub, llm, code } = await kitchen(t)
   const { room } = await openRoom(hub, { name: 'Second' })
@@ -61,6 +68,7 @@ t.test('no code: the rooms are offered, and one is chosen by its number', { skip
   terminal.type('2')
   terminal.type(ENTER)
   await terminal.until(new RegExp(`Joined Second \\(${room.code}\\)`))
+  await hearsKeys(t, terminal)
 })
 
 t.test('no code, and no room: it says how to open one', { skip }, async (t) => {
@@ -80,6 +88,7 @@ t.test('a wrong password is asked for again, and is not shown', { skip }, async 
   terminal.type(`correct horse${ENTER}`)
   await terminal.until(/Joined Kitchen/)
   t.notMatch(terminal.shown(), /battery|correct horse/)
+  await hearsKeys(t, terminal)
 })
 
 t.test('Ctrl-C at a question ends at once', { skip }, async (t) => {
