@@ -195,6 +195,8 @@ class Stay {
       } catch (error) {
         const { code: why } = error as { code?: string }
         const isWrong = why === 'PTL_INVALID_PASSWORD' || why === 'PTL_PASSWORD_REQUIRED'
+        if (isWrong && this.#password === undefined)
+          throw new Failure('refused', `${code} has a password: set POTLUCK_PASSWORD`, { cause: error })
         if (!isWrong || !isTerminal() || tries >= MAX_PASSWORDS) throw error
         tell('That is not the password.')
         this.#password = await promptPassword(`Password of ${code}`)
