@@ -5,6 +5,9 @@ import { BodyTooLarge, InvalidJson, TooMuchHeld } from '../schemas/errors.ts'
 /** Memory is reserved for a whole body once this share of it has come: who announces much and sends little costs little. */
 const RESERVING_SHARE = 8
 
+/** Small pieces are packed into blocks of so many bytes: each as it comes would cost hundreds of bytes besides its own. */
+const BLOCK_BYTES = 16 * 1024
+
 export interface Holding {
   /** As the client announced it, which Node's parser holds it to. */
   contentLength: string | undefined
@@ -17,7 +20,8 @@ export interface Holding {
 type Done = (error: Error | null, body?: Buffer) => void
 
 /**
- * Takes a body as a whole, with one copy of its bytes at most; one that comes in a single piece is not copied at all.
+ * Takes a body as a whole, with one copy of its bytes, two of those that come in small pieces, and none of one that comes in
+ * a single piece.
  * @throws by `done`: PTL_BODY_TOO_LARGE, PTL_TOO_MUCH_HELD, PTL_INVALID_JSON
  */
 export function holdBody(stream: Readable, { contentLength, limit, hold }: Holding, done: Done): void {
@@ -47,6 +51,9 @@ class HeldBody {
   readonly #announced: number
   /** What came before it was worth to reserve memory, or all of a body of unknown length. */
   #pieces: Buffer[] = []
+  /** Takes small pieces, behind all others. */
+  #block: Buffer | undefined
+  #blockBytes = 0
   #reserved: Buffer | undefined
   bytes = 0
 
@@ -55,13 +62,28 @@ class HeldBody {
   }
 
   add(chunk: Buffer): void {
-    if (this.#reserved !== undefined) {
-      this.#reserved.set(chunk, this.bytes)
-    } else {
-      this.#pieces.push(chunk)
-    }
+    if (this.#reserved !== undefined) this.#reserved.set(chunk, this.bytes)
+    else if (this.bytes === 0) this.#pieces.push(chunk)
+    else this.#pack(chunk)
     this.bytes += chunk.length
     if (this.#isWorthReserving()) this.#reserve()
+  }
+
+  #pack(chunk: Buffer): void {
+    if (chunk.length > BLOCK_BYTES - this.#blockBytes) this.#closeBlock()
+    if (chunk.length >= BLOCK_BYTES) {
+      this.#pieces.push(chunk)
+      return
+    }
+    this.#block ??= Buffer.allocUnsafeSlow(BLOCK_BYTES)
+    this.#block.set(chunk, this.#blockBytes)
+    this.#blockBytes += chunk.length
+  }
+
+  #closeBlock(): void {
+    if (this.#block !== undefined) this.#pieces.push(this.#block.subarray(0, this.#blockBytes))
+    this.#block = undefined
+    this.#blockBytes = 0
   }
 
   #isWorthReserving(): boolean {
@@ -70,6 +92,7 @@ class HeldBody {
   }
 
   #reserve(): void {
+    this.#closeBlock()
     this.#reserved = Buffer.allocUnsafeSlow(this.#announced)
     let at = 0
     for (const piece of this.#pieces) {
@@ -81,6 +104,7 @@ class HeldBody {
 
   whole(): Buffer {
     if (this.#reserved !== undefined) return this.#reserved
+    this.#closeBlock()
     const [only] = this.#pieces
     return this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces, this.bytes)
   }

@@ -22,10 +22,12 @@ export class Roster<T> {
     return place
   }
 
-  /** Once for each place. */
-  remove({ at }: Place<T>): void {
+  /** Again does nothing. */
+  remove(place: Place<T>): void {
+    const { at } = place
+    if (this.#places[at] !== place) return
     const last = this.#places.pop()
-    if (last === undefined || last.at === at) return
+    if (last === undefined || last === place) return
     last.at = at
     this.#places[at] = last
   }

@@ -232,7 +232,8 @@ export const SETTINGS = {
   heldBytes: integer(
     {
       env: 'POTLUCK_HELD_BYTES',
-      description: 'Bytes of inference requests in memory at once, those that wait included; of one client half of it',
+      description:
+        'Bytes of inference requests in memory at once, those that wait included; of one network (an IPv4 address, an IPv6 /64) half of it; the last eighth is for requests of 64 KiB at most',
     },
     1024 * MIB,
     MIB,

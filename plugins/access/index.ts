@@ -70,6 +70,8 @@ export interface Access extends Pick<Gate, 'enterHub'> {
   claimOf(request: FastifyRequest): Claim
   /** Whom requests of inference count for, and whose participants the sender's are. */
   askerOf(request: FastifyRequest): { client: string; owner: { participantId?: string; address?: string } }
+  /** The network that a request comes from: keys and tokens can be had by anybody who opens a room, addresses less so. */
+  networkOf(request: FastifyRequest): string
   /** The credential that came with the request. */
   tokenOf(request: FastifyRequest): string | undefined
   /**
@@ -159,6 +161,7 @@ export default fp<AccessOptions>(
           ...(address === undefined ? {} : { address }),
         }
       },
+      networkOf: (request) => networkOf(addressOf(request)),
       askerOf(request) {
         const { key, participantId } = request.identity
         if (participantId !== undefined)

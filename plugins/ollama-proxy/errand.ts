@@ -232,7 +232,7 @@ export class Errand {
     const { model } = this.asking
     const { unspoken } = this.#tools
     const { path } = this.request.endpoint
-    const lacking = unspoken.isEmpty ? [] : room.records.filter(({ key }) => unspoken.isUnspoken(key, path))
+    const lacking = unspoken.isEmpty ? [] : room.records.filter((record) => unspoken.isUnspoken(record, path))
     if (lacking.length === 0) return room.first(model)
     for (const { key } of lacking) this.#barred.add(key)
     try {
@@ -420,9 +420,9 @@ export class Errand {
       now: () => clock.elapsed(),
       startedAt,
       replyHeaders: { ...request.replyHeaders, ...this.#ownHeaders(attempt) },
-      onTakeOver: () => {
+      onTakeOver: (hasBegun) => {
         this.#keepAlive.stop()
-        if (!this.#keepAlive.hasBegun) request.onTakeOver()
+        if (!hasBegun) request.onTakeOver()
       },
       onOther: () => this.#keepAlive.stop(),
       stallMs: limits.stallMs,
@@ -431,8 +431,10 @@ export class Errand {
         RETRYABLE.has(statusCode) &&
         mayTryAnother({ wasSilent: false, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }),
       mayWiden: () => mayTryAnother({ wasSilent: false, isTooLong: true }),
-      onNoPath: () => {
-        unspoken.note(record.key, endpoint.path)
+      onNoPath: (isSaid) => {
+        // Where something made before is named it may be about that, however it is said.
+        const isAboutPath = isSaid && asking.continues === undefined && request.targetId === undefined
+        if (isAboutPath) unspoken.note(record, endpoint.path)
         return mayTryAnother({ wasSilent: false, lacksPath: true })
       },
       onSettled: (outcome) => {

@@ -6,7 +6,7 @@ import { HEAD_BYTES } from './both-ends.ts'
 import { clientHeaders, single } from './headers.ts'
 import { type Meter, round } from './meter.ts'
 import type { Protocol, Usage } from './protocols/protocol.ts'
-import { lacksPath, mayLackPath } from './unspoken.ts'
+import { mayLackPath, toldOfPath } from './unspoken.ts'
 import { UploadBroken } from './upload.ts'
 import { RefusedAnswer, reasonOf } from './upstream-errors.ts'
 
@@ -31,8 +31,11 @@ export interface ForwardOptions {
   startedAt: number
   /** Headers of the hub's own; they win over the participant's. */
   replyHeaders: OutgoingHttpHeaders
-  /** Called once, right before the first byte goes to the client: from then on the response belongs to this handler. */
-  onTakeOver: () => void
+  /**
+   * Called once, right before the first byte of the body goes to the client: from then on the response belongs to this handler.
+   * @param hasBegun its headers had gone out before, to keep it alive
+   */
+  onTakeOver: (hasBegun: boolean) => void
   /** How long the client may take nothing at all. */
   stallMs: number
   /** How long the participant may put off its answer by interim ones. */
@@ -45,8 +48,12 @@ export interface ForwardOptions {
   discards?: (statusCode: number, retryAfterMs: number | undefined) => boolean
   /** Whether somebody has a larger context window, where this one refuses the prompt for its length. */
   mayWiden?: () => boolean
-  /** Called once, where the participant's server has no such path. @returns whether somebody else may have it */
-  onNoPath?: () => boolean
+  /**
+   * Called once, where the participant's server seems to have no such path.
+   * @param isSaid it says so in words that are about nothing else
+   * @returns whether somebody else may have it
+   */
+  onNoPath?: (isSaid: boolean) => boolean
   /** Called once, with the name of what the answer made, before the client reads it. */
   onMade?: (id: string) => void
   /** Who failed, for the error that ends a broken stream. */
@@ -139,7 +146,8 @@ export class Forward implements Dispatcher.DispatchHandler {
       this.#discard(controller, statusCode, retryAfterMs)
       return
     }
-    if (!this.#fitsBehindKeepAlive(statusCode, headers)) {
+    const isLookedAt = this.#mayGoOn(statusCode)
+    if (!isLookedAt && !this.#fitsBehindKeepAlive(statusCode, headers)) {
       if (this.#options.response.headersSent) {
         this.#refuse(controller, statusCode)
         return
@@ -150,8 +158,14 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.#statusMessage = statusMessage
     this.#headers = headers
     if (!isText(mediaTypeOf(headers))) this.#options.meter.isBinary()
-    const mayBeTooLong = TOO_LONG_STATUSES.has(statusCode) && this.#options.mayWiden?.() === true
-    if (mayBeTooLong || (mayLackPath(statusCode) && this.#options.onNoPath !== undefined)) this.#held = []
+    if (isLookedAt) this.#held = []
+  }
+
+  /** A refusal that may say that somebody else could serve. */
+  #mayGoOn(statusCode: number): boolean {
+    const { mayWiden, onNoPath } = this.#options
+    if (TOO_LONG_STATUSES.has(statusCode)) return mayWiden?.() === true
+    return mayLackPath(statusCode) && onNoPath !== undefined
   }
 
   /** RFC 9110 §15.2: any number may come. Each begins undici's own limit anew, so that it would hold for none of them. */
@@ -168,13 +182,13 @@ export class Forward implements Dispatcher.DispatchHandler {
     return statusCode === 200 && mediaTypeOf(headers) === this.#options.protocol.streamType
   }
 
-  #refuse(controller: Dispatcher.DispatchController, statusCode: number): void {
+  #refuse(controller: Dispatcher.DispatchController | undefined, statusCode: number): void {
     if (statusCode < 400) {
-      controller.abort(new RefusedAnswer('It answered with something other than a stream'))
+      controller?.abort(new RefusedAnswer('It answered with something other than a stream'))
       return
     }
     this.#finish({ kind: 'refused', statusCode, reason: `The participant answered ${statusCode}` })
-    controller.abort(new Error('Its answer has no place in a stream'))
+    controller?.abort(new Error('Its answer has no place in a stream'))
   }
 
   #discard(controller: Dispatcher.DispatchController, statusCode: number, retryAfterMs: number | undefined): void {
@@ -191,6 +205,16 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   /** A write for each piece would cost more than to copy them into one. */
   passOn(): void {
+    try {
+      this.#passOn()
+    } catch (error) {
+      // Called from nowhere: what is thrown here would end the hub.
+      this.#abortReason ??= error as Error
+      this.#controller?.abort(error as Error)
+    }
+  }
+
+  #passOn(): void {
     const chunk = this.#take()
     if (chunk === undefined) return
     const { response } = this.#options
@@ -220,11 +244,16 @@ export class Forward implements Dispatcher.DispatchHandler {
     return chunk
   }
 
-  /** It is passed on after all. */
+  /** It is passed on after all, where it still has a place. */
   #release(): void {
     const held = this.#held ?? []
     this.#held = undefined
-    if (!this.#isStarted) this.#start()
+    if (this.#options.response.headersSent) {
+      this.#refuse(this.#controller, this.#statusCode)
+      return
+    }
+    this.#options.onOther?.()
+    this.#start()
     for (const chunk of held) this.#options.response.write(chunk)
   }
 
@@ -233,8 +262,11 @@ export class Forward implements Dispatcher.DispatchHandler {
     if (this.#held === undefined) return undefined
     const { protocol, mayWiden, onNoPath } = this.#options
     const text = Buffer.concat(this.#held).toString('utf8')
-    if (lacksPath(this.#statusCode, text))
-      return onNoPath?.() === true ? { reason: 'It does not serve this path', lacksPath: true } : undefined
+    const told = toldOfPath(this.#statusCode, text)
+    if (told !== 'no')
+      return onNoPath?.(told === 'lacking') === true
+        ? { reason: 'It does not serve this path', lacksPath: true }
+        : undefined
     if (mayLackPath(this.#statusCode) || !protocol.isTooLong(text) || mayWiden?.() !== true) return undefined
     return { reason: 'The prompt is too long for it', isTooLong: true }
   }
@@ -270,6 +302,7 @@ export class Forward implements Dispatcher.DispatchHandler {
       return
     }
     if (this.#held !== undefined) this.#release()
+    if (this.#isSettled) return
     if (!this.#isStarted) this.#start()
     this.#end(last)
   }
@@ -288,6 +321,7 @@ export class Forward implements Dispatcher.DispatchHandler {
       return
     }
     this.passOn()
+    if (this.#isSettled) return
     if (this.#abortReason === undefined && this.#hasEnded()) {
       this.#end()
       return
@@ -301,11 +335,17 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   /** The headers wait for the first byte of the body, so until then a failure can still be told by a status. */
   #start(): void {
-    const { response, replyHeaders, onTakeOver } = this.#options
-    this.#isStarted = true
-    onTakeOver()
+    const { response, onTakeOver } = this.#options
     // It was kept alive: its headers have gone out already.
-    if (response.headersSent) return
+    const hasBegun = response.headersSent
+    if (!hasBegun) this.#writeHead()
+    this.#isStarted = true
+    onTakeOver(hasBegun)
+  }
+
+  /** @throws where the participant's headers can't be sent on */
+  #writeHead(): void {
+    const { response, replyHeaders } = this.#options
     const headers = { ...clientHeaders(this.#headers), ...replyHeaders, ...this.#figures() }
     // A stream that breaks off gets an error frame behind it, which must not look like the rest of what was announced.
     // RFC 9110 §8.6: what has no content has no length.

@@ -1,5 +1,11 @@
-/** Of all that may be held, so much is for one client: what others send still finds room. */
-const SHARE_OF_CLIENT = 0.5
+/** Of all that may be held, so much is for one sender: what others send still finds room. */
+const SHARE_OF_SENDER = 0.5
+
+/** And so much for all that is large: a question still finds room where long contexts have filled the rest. */
+const SHARE_OF_LARGE = 0.875
+
+/** A request that holds more than this is large. */
+export const LARGE_BYTES = 64 * 1024
 
 export interface HeldBytesOptions {
   limitBytes: number
@@ -20,14 +26,14 @@ export type HeldBytes = ReturnType<typeof createHeldBytes>
  * requests wait could fill it with large ones otherwise.
  */
 export function createHeldBytes({ limitBytes }: HeldBytesOptions) {
-  const byClient = new Map<string, number>()
+  const bySender = new Map<string, number>()
   let total = 0
 
-  function add(client: string, bytes: number): void {
+  function add(sender: string, bytes: number): void {
     total += bytes
-    const left = (byClient.get(client) ?? 0) + bytes
-    if (left > 0) byClient.set(client, left)
-    else byClient.delete(client)
+    const left = (bySender.get(sender) ?? 0) + bytes
+    if (left > 0) bySender.set(sender, left)
+    else bySender.delete(sender)
   }
 
   return {
@@ -35,18 +41,20 @@ export function createHeldBytes({ limitBytes }: HeldBytesOptions) {
       return total
     },
 
-    hold(client: string): Hold {
+    /** @param sender of which nobody has more than one for free: a network, no name that somebody may give themselves */
+    hold(sender: string): Hold {
       let held = 0
       return {
         take(bytes) {
-          const own = (byClient.get(client) ?? 0) + bytes
-          if (total + bytes > limitBytes || own > limitBytes * SHARE_OF_CLIENT) return false
-          add(client, bytes)
+          const own = (bySender.get(sender) ?? 0) + bytes
+          const limit = held + bytes > LARGE_BYTES ? limitBytes * SHARE_OF_LARGE : limitBytes
+          if (total + bytes > limit || own > limitBytes * SHARE_OF_SENDER) return false
+          add(sender, bytes)
           held += bytes
           return true
         },
         release() {
-          if (held > 0) add(client, -held)
+          if (held > 0) add(sender, -held)
           held = 0
         },
       }

@@ -159,7 +159,6 @@ export function createProxy(options: ProxyOptions) {
       hiddenQueues.forget(key)
       performances.forget(key)
       makers.forgetMaker(key)
-      unspoken.forget(key)
     },
   })
   const underWay = new Roster<Running>()

@@ -57,7 +57,7 @@ function readBytes(app: FastifyInstance, bodyLimit: number): void {
 /** What a request holds is held until its answer has ended, or nobody waits for that any more. */
 function countHeld(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
   const { heldBytes } = request.server.ollamaProxy
-  request.hold = heldBytes.hold(request.server.access.askerOf(request).client)
+  request.hold = heldBytes.hold(request.server.access.networkOf(request))
   reply.raw.on('close', request.hold.release)
   done()
 }

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { HOLDS_MS, lacksPath } from '../../plugins/ollama-proxy/unspoken.ts'
+import { createUnspoken, HOLDS_MS, MAX_REMEMBERED, toldOfPath } from '../../plugins/ollama-proxy/unspoken.ts'
 import { manualClock } from '../support/clock.ts'
 import { type Answerer, answerPlain, type FakeLlm, startFakeLlm } from '../support/fake-llm.ts'
 import { call, join, openRoom, startHub } from '../support/hub.ts'
@@ -25,9 +25,13 @@ async function openTable(t: Test, llms: Record<string, FakeLlm>, options: object
   }
 }
 
-for (const status of [404, 405, 501])
+for (const [status, body] of [
+  [404, '{"detail":"Not Found"}'],
+  [405, '{"detail":"Method Not Allowed"}'],
+  [501, 'Not Implemented'],
+] as const)
   t.test(`whose own server answers ${status} on a path is not asked again on that path`, async (t) => {
-    const without = await startFakeLlm(t, only(CHAT, status))
+    const without = await startFakeLlm(t, only(CHAT, status, body))
     const withIt = await startFakeLlm(t, only(MESSAGES, status))
     const { ask, asked } = await openTable(t, { without, withIt })
     for (let turn = 0; turn < 6; turn++) {
@@ -74,21 +78,80 @@ t.test('a server that was updated is found again', async (t) => {
   t.strictSame(new Set([await served(), await served(), await served()]), new Set(['late', 'other']))
 })
 
+t.test('what a client makes a server say costs that server nothing', async (t) => {
+  for (const [status, body] of [
+    [404, '{"error":{"message":"Response \\"Invalid URL (POST /v1/messages)\\" was not found"}}'],
+    [404, '{"error":"model \\"llama3\\" not found"}'],
+    [405, '{"error":"tool_choice is not supported"}'],
+    [501, '{"error":{"message":"top_a is not implemented"}}'],
+    [404, ''],
+  ] as const) {
+    const honest = await startFakeLlm(t, only(CHAT, status, body))
+    const other = await startFakeLlm(t, answerPlain('Soup'))
+    const { ask, asked } = await openTable(t, { honest, other })
+    for (let turn = 0; turn < 4; turn++) await ask(MESSAGES)
+    t.ok(asked(honest, MESSAGES) >= 2, `${status} ${body}: it is asked as before`)
+  }
+})
+
+t.test('a 404 to a request that goes on from a response is about that response', async (t) => {
+  const honest = await startFakeLlm(t, only(CHAT, 404, '{"detail":"Not Found"}'))
+  const other = await startFakeLlm(t, answerPlain('Soup'))
+  const { ask, asked } = await openTable(t, { honest, other })
+  const goesOn = { model: 'shared', input: 'hi', previous_response_id: 'resp_nobody' }
+  for (let turn = 0; turn < 6; turn++) await ask('/v1/responses', goesOn)
+  t.ok(asked(honest, '/v1/responses') >= 2)
+})
+
+t.test('somebody else under the same key has said nothing yet', async (t) => {
+  const clock = manualClock()
+  const unspoken = createUnspoken({ now: () => clock.elapsed() })
+  const server = (key: string, joinedAt = 1, origin = 'http://10.0.0.1') => ({
+    key,
+    target: { origin, basePath: '' },
+    participant: { joinedAt },
+  })
+  unspoken.note(server('a'), MESSAGES)
+  clock.advance(1)
+  unspoken.note(server('a'), CHAT)
+  t.equal(unspoken.isUnspoken(server('a'), MESSAGES), true)
+  t.equal(unspoken.isUnspoken(server('a', 2), MESSAGES), false, 'it joined anew')
+  t.equal(unspoken.isUnspoken(server('a', 1, 'http://10.0.0.2'), MESSAGES), false, 'it is another machine')
+  unspoken.note(server('a', 2), CHAT)
+  t.equal(unspoken.isUnspoken(server('a', 2), MESSAGES), false, 'what the first one said is not taken over')
+  clock.advance(HOLDS_MS)
+  t.equal(unspoken.isEmpty, true, 'nothing is kept for longer')
+  for (let n = 0; n <= MAX_REMEMBERED; n++) unspoken.note(server(`${n}`), CHAT)
+  t.equal(unspoken.isUnspoken(server('0'), CHAT), false)
+  t.equal(unspoken.isUnspoken(server('1'), CHAT), true)
+})
+
 t.test('how servers say that they have no such path', async (t) => {
-  for (const body of [
-    '404 page not found',
-    '',
-    '{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}',
-    '{"detail":"Not Found"}',
-    '<pre>Cannot POST /v1/messages</pre>',
-    '{"error":{"message":"Invalid URL (POST /v1/messages)"}}',
-  ])
-    t.ok(lacksPath(404, body), body)
+  for (const [status, body] of [
+    [404, '404 page not found'],
+    [404, '{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}'],
+    [404, '{"detail":"Not Found"}'],
+    [405, '{"detail":"Method Not Allowed"}'],
+    [501, 'Not Implemented'],
+    [404, '<!DOCTYPE html><html><body><pre>Cannot POST /v1/messages</pre></body></html>'],
+    [404, '{"error":{"message":"Invalid URL (POST /v1/messages)"}}'],
+    [404, '{"error":{"code":404,"message":"Resource not found"}}'],
+    [404, '{"error":"Unexpected endpoint or method. (POST /v1/messages)"}'],
+  ] as const)
+    t.equal(toldOfPath(status, body), 'lacking', body)
+  for (const [status, body] of [
+    [404, ''],
+    [405, ''],
+    [501, '{"message":"The model does not support Embeddings API"}'],
+  ] as const)
+    t.equal(toldOfPath(status, body), 'perhaps', body)
   for (const body of [
     '{"error":"model \\"llama3\\" not found, try pulling it first"}',
     '{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError","code":404}',
     '{"error":{"message":"Previous response with id \'resp_1\' not found."}}',
+    '{"error":{"message":"File not found"}}',
+    '{"error":{"message":"No response \\"resp_ invalid url (POST /)\\""}}',
   ])
-    t.notOk(lacksPath(404, body), body)
-  t.notOk(lacksPath(400, ''))
+    t.equal(toldOfPath(404, body), 'no', body)
+  t.equal(toldOfPath(400, ''), 'no')
 })

@@ -133,6 +133,46 @@ t.test(
   },
 )
 
+t.test('a server without the path is no end of a stream that has begun', async (t) => {
+  const table = await setTableByHand(t, ['alice', 'bob'], EAGER)
+  const asked = ask(t, table.chatUrl, chat('waits', STREAM))
+  const { response: lacking } = await table.hands.alice!.next()
+  await asked.until(': \n\n')
+  lacking.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}')
+  const { request, response } = await soon(table.hands.bob!.next(), 'the other one')
+  await answerStream(['from Bob'])(request, response)
+  const { text, complete } = await soon(asked.answer, 'the end')
+  t.ok(complete)
+  t.match(text, /^(: \n\n)+data: .*from Bob.*data: \[DONE\]\n\n$/s)
+  t.notMatch(text, 'error')
+})
+
+t.test('a refusal that is looked at, and nobody better, is told within the stream', async (t) => {
+  for (const body of ['{"detail":"Not Found"}', `{"error":"${'no '.repeat(8000)}"}`]) {
+    const table = await setTableByHand(t, ['alice'], EAGER)
+    const asked = ask(t, table.chatUrl, chat('waits', STREAM))
+    const { response } = await table.hands.alice!.next()
+    await asked.until(': \n\n')
+    response.writeHead(404, { 'content-type': 'application/json' }).end(body)
+    const { text, complete } = await soon(asked.answer, 'the end')
+    t.notOk(complete)
+    t.match(text, /^(: \n\n)+data: \{"error":\{"message":".*404[^\n]*\n\n$/)
+    t.equal((await table.hub.app).ollamaProxy.inFlight, 0)
+  }
+})
+
+t.test('a comment while a refusal comes in makes it one of the stream', async (t) => {
+  const table = await setTableByHand(t, ['alice'], EAGER)
+  const asked = ask(t, table.chatUrl, chat('waits', STREAM))
+  const { response } = await table.hands.alice!.next()
+  response.writeHead(404, { 'content-type': 'application/json' }).write('{"detail":')
+  await soon(asked.until(': \n\n'), 'a comment')
+  response.end('"Not Found"}')
+  const { text, complete } = await soon(asked.answer, 'the end')
+  t.notOk(complete)
+  t.match(text, /^(: \n\n)+data: \{"error":\{"message":".*404[^\n]*\n\n$/)
+})
+
 t.test('no comment comes between the head of another answer and its body', async (t) => {
   const table = await setTableByHand(t, ['alice'], { hub: { streamKeepAliveMs: 1500 } })
   const asked = ask(t, table.chatUrl, chat('waits', STREAM))

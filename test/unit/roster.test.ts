@@ -21,3 +21,14 @@ t.test('holds what was added and has not left, whatever the order', async (t) =>
   )
   t.pass('500 sequences')
 })
+
+t.test('who has left leaves no more', async (t) => {
+  const roster = new Roster<string>()
+  const [first, second] = [roster.add('first'), roster.add('second')]
+  roster.remove(first)
+  roster.remove(first)
+  t.strictSame(roster.items(), ['second'])
+  roster.remove(second)
+  roster.remove(second)
+  t.equal(roster.size, 0)
+})
