@@ -19,8 +19,12 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
 // Compiled code, and types stripped, are kept beside the dependencies: not in the system's folder for such, where others may
 // write. Where nothing can be written there it goes without.
 module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/potluck', import.meta.url)))
-// To start leaves much garbage at once, for which V8 would make room, and keep that. It may grow later on.
-if (process.argv[2] === 'serve') v8.setFlagsFromString('--semi-space-growth-factor=1')
+if (process.argv[2] === 'serve') {
+  // To start leaves much garbage at once, for which V8 would make room, and keep that. It may grow later on.
+  v8.setFlagsFromString('--semi-space-growth-factor=1')
+  // A hub is idle most of the time. V8 would throw the code away meanwhile, and be slow each time that somebody comes.
+  v8.setFlagsFromString('--no-flush-bytecode')
+}
 
 const source = new URL('../src/cli/main.ts', import.meta.url)
 await import(existsSync(source) ? source.href : new URL('../dist/src/cli/main.js', import.meta.url).href)
