@@ -145,7 +145,11 @@ export class Exchange implements Dispatcher.DispatchController {
     const isReset = (this.#stream?.rstCode ?? NGHTTP2_NO_ERROR) !== NGHTTP2_NO_ERROR
     if (this.#isOver || !this.#hasAnswer || isReset || this.#session?.destroyed === true) return
     this.#finish()
-    this.#handler.onResponseEnd?.(this, this.#trailers)
+    try {
+      this.#handler.onResponseEnd?.(this, this.#trailers)
+    } catch (error) {
+      this.#handler.onResponseError?.(this, error as Error)
+    }
   }
 
   #onClose(): void {

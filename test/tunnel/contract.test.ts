@@ -93,14 +93,14 @@ async function interim(t: Test, way: Way): Promise<void> {
 
 async function trailers(t: Test, way: Way): Promise<void> {
   const server = await startServer(t, (_request, response) => {
-    response.writeHead(200, { trailer: 'x-sum' })
+    response.writeHead(200, { trailer: 'server-timing' })
     response.write('body')
-    response.addTrailers({ 'x-sum': '42' })
+    response.addTrailers({ 'server-timing': 'prompt;dur=42' })
     response.end()
   })
   const answer = (await reach(t, way, server.url)).ask()
   await answer.over.promise
-  t.strictSame([answer.text, answer.trailers['x-sum'], answer.error], ['body', '42', undefined])
+  t.strictSame([answer.text, answer.trailers['server-timing'], answer.error], ['body', 'prompt;dur=42', undefined])
 }
 
 /** 10 MB in which no piece is like another. */

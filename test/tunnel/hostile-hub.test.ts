@@ -8,6 +8,14 @@ import { END_HEADERS, END_STREAM, FRAME, field, frame, number } from '../support
 
 const CHAT = { ':method': 'POST', ':path': '/v1/chat/completions' }
 
+const headOf = (path: string) =>
+  Buffer.concat([
+    field(':method', 'GET'),
+    field(':path', path),
+    field(':scheme', 'http'),
+    field(':authority', 'tunnel'),
+  ])
+
 t.test(
   'nothing but the paths of the allow-list reaches the server, and nothing but the server is reached',
   async (t) => {
@@ -131,6 +139,7 @@ t.test('a flood of requests that are taken back ends the tunnel, not the machine
     field(':method', 'POST'),
     field(':path', '/v1/chat/completions'),
     field(':scheme', 'http'),
+    field(':authority', 'tunnel'),
   ])
   for (let sent = 0; sent < 5000; sent++) {
     const stream = 2 * sent + 1
@@ -146,7 +155,7 @@ t.test('more requests at once than the limit are refused, and those within it ar
   const llm = await startFakeLlm(t, answerNever)
   const { opening, raw } = await openToRaw(t, llm.url)
   const { tunnel } = await opening
-  const head = Buffer.concat([field(':method', 'GET'), field(':path', '/v1/models'), field(':scheme', 'http')])
+  const head = headOf('/v1/models')
   for (let sent = 0; sent < 1010; sent++) raw.send(frame(FRAME.headers, END_HEADERS | END_STREAM, 2 * sent + 1, head))
   await until(
     () => raw.frames.filter(({ type }) => type === FRAME.rst || type === FRAME.goaway).length > 0,
@@ -154,6 +163,39 @@ t.test('more requests at once than the limit are refused, and those within it ar
     5000,
   )
   t.ok(tunnel.inFlight <= 1000)
+})
+
+t.test('a request that is taken back before it was seen, or broken off, ends nothing else', async (t) => {
+  const llm = await startFakeLlm(t)
+  const refused = frame(FRAME.headers, END_HEADERS | END_STREAM, 1, headOf('/nope'))
+  for (const [code, ...behind] of [
+    [undefined, frame(FRAME.rst, 0, 1, number(8))],
+    [4000, frame(FRAME.data, 0, 0, Buffer.from('x'))],
+    [4000, frame(FRAME.goaway, 0, 0, Buffer.concat([number(0), number(0)]))],
+  ] as [number | undefined, ...Buffer[]][]) {
+    const { opening, raw } = await openToRaw(t, llm.url)
+    const { tunnel } = await opening
+    raw.send(refused, ...behind)
+    if (code === undefined) {
+      raw.send(frame(FRAME.headers, END_HEADERS | END_STREAM, 3, headOf('/v1/models')))
+      await until(() => raw.frames.some(({ type, stream }) => type === FRAME.data && stream === 3), 'the next one')
+    } else await tunnel.closed
+    t.equal(tunnel.inFlight, 0)
+    tunnel.close()
+  }
+})
+
+t.test('trailers of the server: those that may go on as headers do, and no others', async (t) => {
+  const llm = await startFakeLlm(t, (_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', trailer: 'server-timing' })
+    response.write('{}')
+    response.addTrailers({ connection: 'close', 'set-cookie': 'a=b', 'x-inner': '1', 'server-timing': 'all;dur=1' })
+    response.end()
+  })
+  const { session } = await openToClient(t, llm.url)
+  const stream = session.request({ ':path': '/v1/models' })
+  const [trailers] = await once(stream.resume(), 'trailers')
+  t.strictSame(Object.entries(trailers), [['server-timing', 'all;dur=1']])
 })
 
 const BROKEN: [what: string, send: (raw: Awaited<ReturnType<typeof openToRaw>>['raw']) => void][] = [

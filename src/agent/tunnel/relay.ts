@@ -40,6 +40,8 @@ export class Relay implements Dispatcher.DispatchHandler {
   }
 
   static start(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, options: RelayOptions): void {
+    // Node tells of a stream a tick late: it may have been taken back meanwhile.
+    if (isGone(stream)) return
     const method = String(headers[':method'])
     const target = String(headers[':path'])
     const allowed = tunnelPathOf(method, target)
@@ -53,9 +55,18 @@ export class Relay implements Dispatcher.DispatchHandler {
   #listen(): void {
     const stream = this.#stream
     this.#observer.onStart?.(this.#served)
-    stream.on('error', () => {})
-    stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers))
+    stream.on('wantTrailers', () => this.#sendTrailers())
     stream.on('close', () => this.#end('cancelled'))
+  }
+
+  #sendTrailers(): void {
+    if (isGone(this.#stream)) return
+    try {
+      this.#stream.sendTrailers(this.#trailers)
+    } catch {
+      // Whatever the server wrote there: nothing of it ends more than this request.
+      this.#stream.close(NGHTTP2_INTERNAL_ERROR)
+    }
   }
 
   #refuse(status: number, error: string): void {
@@ -100,7 +111,7 @@ export class Relay implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: ResponseHeaders): void {
     const stream = this.#stream
-    if (this.#isOver || stream.destroyed) return
+    if (this.#isOver || isGone(stream)) return
     if (statusCode < 200) {
       // RFC 9113 §8.6: there is no 101.
       if (statusCode > 101) stream.additionalHeaders({ ':status': statusCode })
@@ -124,7 +135,7 @@ export class Relay implements Dispatcher.DispatchHandler {
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: ResponseHeaders): void {
     if (this.#isOver) return
-    this.#trailers = { ...trailers }
+    this.#trailers = responseHeaders(trailers)
     this.#stream.end()
     // Of a request that was answered early the rest is let go by.
     this.#stream.resume()
@@ -135,7 +146,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (this.#isOver) return
     this.#end('failed')
     const stream = this.#stream
-    if (stream.destroyed || stream.closed) return
+    if (isGone(stream)) return
     if (stream.headersSent) stream.close(NGHTTP2_INTERNAL_ERROR)
     else stream.respond({ ':status': 502, [TUNNEL_ERROR_HEADER]: codeOf(error) }, { endStream: true })
     stream.resume()
@@ -149,6 +160,10 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (outcome === 'cancelled') this.#controller?.abort(new Error('The hub wants no answer any more'))
     this.#observer.onEnd?.(this.#served)
   }
+}
+
+function isGone({ destroyed, closed }: ServerHttp2Stream): boolean {
+  return destroyed || closed
 }
 
 function requestHeaders(headers: IncomingHttpHeaders): Record<string, string> {

@@ -99,6 +99,9 @@ export class TunnelServer implements Tunnel {
   #listen(relay: RelayOptions): void {
     const session = this.#session
     session.on('stream', (stream, headers, flags) => {
+      // It may have ended before it is told of, and fails then like any other.
+      stream.on('error', () => {})
+      if (stream.destroyed) return
       this.#inFlight += 1
       stream.once('close', () => {
         this.#inFlight -= 1
