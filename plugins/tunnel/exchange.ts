@@ -28,6 +28,8 @@ export class Exchange implements Dispatcher.DispatchController {
   #stream: ClientHttp2Stream | undefined
   #trailers: IncomingHttpHeaders = {}
   #hasAnswer = false
+  /** What is still to come of an answer that said how long it is. */
+  #leftBytes: number | undefined
   #isOver = false
   #isPaused = false
   #reason: Error | null = null
@@ -118,6 +120,7 @@ export class Exchange implements Dispatcher.DispatchController {
       return
     }
     this.#hasAnswer = true
+    this.#leftBytes = lengthOf(headers)
     this.#limitBody()
     this.#tell(() => this.#handler.onResponseStart?.(this, Number(headers[':status']), plain(headers), ''))
     // Not before: Node tells of the headers a tick behind the data that came with them.
@@ -127,6 +130,7 @@ export class Exchange implements Dispatcher.DispatchController {
 
   #onData(chunk: Buffer): void {
     this.#timer?.refresh()
+    if (this.#leftBytes !== undefined) this.#leftBytes -= chunk.length
     this.#tell(() => this.#handler.onResponseData?.(this, chunk))
   }
 
@@ -144,6 +148,11 @@ export class Exchange implements Dispatcher.DispatchController {
     // Node ends a stream that was reset, too; then the close says what it was.
     const isReset = (this.#stream?.rstCode ?? NGHTTP2_NO_ERROR) !== NGHTTP2_NO_ERROR
     if (this.#isOver || !this.#hasAnswer || isReset || this.#session?.destroyed === true) return
+    // Of a stream that was reset with "no error" nobody else has counted: the client would wait for the rest.
+    if ((this.#leftBytes ?? 0) !== 0) {
+      this.#fail(new errors.ResponseContentLengthMismatchError())
+      return
+    }
     this.#finish()
     try {
       this.#handler.onResponseEnd?.(this, this.#trailers)
@@ -231,6 +240,11 @@ function headersOf(options: Dispatcher.DispatchOptions, body: Buffer | Body | nu
   const { method, path, headers } = options
   const length = Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {}
   return { ...(headers as OutgoingHttpHeaders), ...length, ':method': method, ':path': path, ':scheme': 'http' }
+}
+
+function lengthOf(headers: IncomingHttpHeaders): number | undefined {
+  const length = headers['content-length']
+  return length === undefined ? undefined : Number(length)
 }
 
 /** Without the fields that are HTTP/2's own. */

@@ -58,8 +58,10 @@ export default fp<TunnelPluginOptions>(
     })
     const webSockets = new WebSocketServer(WEB_SOCKETS)
     app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      const response = responseOn(request, socket as Socket)
+      if (response === undefined) return
       upgrades.set(request, { socket: socket as Socket, head })
-      app.server.emit('request', request, responseOn(request, socket as Socket))
+      app.server.emit('request', request, response)
     })
     app.decorate('tunnel', {
       targetOf: tunnels.targetOf,
@@ -83,12 +85,21 @@ export default fp<TunnelPluginOptions>(
   { name: 'tunnel', dependencies: ['access', 'metrics', 'room-store'] },
 )
 
-/** Until it is another protocol, it is answered as any other request; only that nothing can follow on its connection. */
-function responseOn(request: IncomingMessage, socket: Socket): ServerResponse {
+/**
+ * Until it is another protocol, it is answered as any other request; only that nothing can follow on its connection.
+ * @returns undefined where an earlier request of the connection has no answer yet: nobody who means well does that, and the
+ * connection is closed
+ */
+function responseOn(request: IncomingMessage, socket: Socket): ServerResponse | undefined {
+  socket.on('error', () => socket.destroy())
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
-  response.assignSocket(socket)
-  socket.on('error', () => socket.destroy())
+  try {
+    response.assignSocket(socket)
+  } catch {
+    socket.destroy()
+    return undefined
+  }
   response.once('finish', () => {
     response.detachSocket(socket)
     socket.destroySoon()

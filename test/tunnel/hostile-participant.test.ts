@@ -16,6 +16,7 @@ import {
   type RawParticipant,
   startRawParticipant,
 } from '../support/raw-tunnel.ts'
+import { readEvents } from '../support/sse.ts'
 import { joinByTunnel, joinTunnelled, untilStatus } from '../support/tunnels.ts'
 
 interface Attack {
@@ -289,6 +290,23 @@ t.test('a participant that reads nothing holds up no more than the backlog', asy
   abort.abort()
   await Promise.all(requests)
   t.equal((await ask('beans')).status, 200)
+})
+
+t.test('an answer cut short is broken off, though its reset calls itself no error', async (t) => {
+  const { url, code, ask } = await setUp(t)
+  const { token } = await joinTunnelled(url, code)
+  const raw = await startRawParticipant(t, url, code, token)
+  raw.speak()
+  await untilStatus(url, code, 'alice', (status) => status === 'online')
+  const events = await readEvents(t, `${url}/rooms/${code}/events`)
+  const { answer, stream } = await startAsked(raw, () => ask('alice'))
+  raw.send(
+    head(stream, [':status', '200'], ['content-length', '5']),
+    frame(FRAME.data, 0, stream, Buffer.from('x')),
+    frame(FRAME.rst, 0, stream, number(0)),
+  )
+  t.match((await events.next('llm:error')).data, { participantId: 'alice', stage: 'stream' })
+  t.equal(await answer, 502)
 })
 
 t.test('a line end in a header ends no line of the hub’s', async (t) => {

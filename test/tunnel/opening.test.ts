@@ -5,8 +5,10 @@ import t, { type Test } from 'tap'
 import { connectTunnel, type TunnelConnectError } from '../../src/agent/tunnel/index.ts'
 import { startFakeLlm } from '../support/fake-llm.ts'
 import { call, join, openRoom, startHub } from '../support/hub.ts'
+import { dial } from '../support/raw-client.ts'
 import { readEvents } from '../support/sse.ts'
 import { joinByTunnel, joinTunnelled, openTunnel } from '../support/tunnels.ts'
+import { eventually } from '../support/wire.ts'
 
 async function setUp(t: Test) {
   const { url, hub } = await startHub(t)
@@ -118,6 +120,23 @@ t.test('other requests that want to be another protocol are answered as they are
   const { base } = await setUp(t)
   const answer = await upgrade(`${base}/v1/models`, { ...WEB_SOCKET, upgrade: 'h2c' })
   t.equal(answer.status, 200)
+})
+
+t.test('an upgrade behind a request that has no answer yet closes the connection, and nothing else', async (t) => {
+  const { url, code } = await setUp(t)
+  const fields = Object.entries({ host: 'hub', ...WEB_SOCKET }).map(([name, value]) => `${name}: ${value}\r\n`)
+  const asked = '{"name":"Behind"}'
+  for (const first of [
+    'GET /health HTTP/1.1\r\nhost: hub\r\n\r\n',
+    `POST /rooms HTTP/1.1\r\nhost: hub\r\ncontent-type: application/json\r\ncontent-length: ${asked.length}\r\n\r\n${asked}`,
+    `GET /rooms/${code}/events HTTP/1.1\r\nhost: hub\r\n\r\n`,
+  ]) {
+    const client = dial(Number(new URL(url).port))
+    client.say(`${first}GET /rooms/${code}/tunnel HTTP/1.1\r\n${fields.join('')}\r\n`)
+    await eventually(() => client.isCut, 'the connection is closed')
+    t.notMatch(client.heard(), '101 ')
+    t.equal((await call('GET', `${url}/health`)).status, 200)
+  }
 })
 
 t.test('the participant’s end tells what kept it from opening', async (t) => {
