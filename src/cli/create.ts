@@ -56,7 +56,8 @@ async function keepHostToken(hub: string, { room, hostToken }: CreatedRoom): Pro
     .update(JSON.stringify([hub, room.id]))
     .digest('hex')
     .slice(0, 16)
-  const file = join(stateDirectory(), 'rooms', `${room.code}-${key}.json`)
+  // The code is the hub's to say, and a file's name is not.
+  const file = join(stateDirectory(), 'rooms', `${room.code.replace(/[^A-Z0-9]/g, '').slice(0, 12)}-${key}.json`)
   await writeJson(file, { hub, code: room.code, roomId: room.id, name: room.name, hostToken })
   return file
 }
