@@ -58,6 +58,13 @@ export const TUNNEL_LIMITS = {
   headerFields: 100,
   /** Entries of a SETTINGS frame (RFC 9113 defines seven). */
   settings: 16,
+  /**
+   * Requests that the hub takes back before their answer has ended, at once and a second. Beyond that it holds back new ones:
+   * clients that go away in a hurry must not make a hub look like a flood (CVE-2023-44487).
+   */
+  resets: { burst: 500, perSecond: 100 },
+  /** And beyond this, which such a hub can't reach with all that may run at once, the participant's end closes the tunnel. */
+  floodOfResets: { burst: 2000, perSecond: 200 },
   /** How long an end may take until it speaks HTTP/2, ms. */
   handshakeMs: 10_000,
   /** How long the other end may take to answer a close frame, ms. */

@@ -24,7 +24,7 @@ export class Exchange implements Dispatcher.DispatchController {
   readonly #options: Dispatcher.DispatchOptions
   readonly #handler: Dispatcher.DispatchHandler
   #session: ClientHttp2Session | undefined
-  #onOver: (() => void) | undefined
+  #onOver: ((wasReset: boolean) => void) | undefined
   #stream: ClientHttp2Stream | undefined
   #trailers: IncomingHttpHeaders = {}
   #hasAnswer = false
@@ -52,8 +52,8 @@ export class Exchange implements Dispatcher.DispatchController {
     return this.#reason
   }
 
-  /** @param onOver called once, when it has ended */
-  start(session: ClientHttp2Session, onOver: () => void): void {
+  /** @param onOver called once, when it has ended @param wasReset its stream was taken back */
+  start(session: ClientHttp2Session, onOver: (wasReset: boolean) => void): void {
     this.#session = session
     this.#onOver = onOver
     this.#handler.onRequestStart?.(this, {})
@@ -180,11 +180,12 @@ export class Exchange implements Dispatcher.DispatchController {
   /** What is still to be sent is not sent any more, and what is still to come not waited for. */
   #finish(): void {
     this.#isOver = true
-    this.#onOver?.()
     clearTimeout(this.#timer)
     const stream = this.#stream
+    const isToBeReset = stream?.closed === false && !(stream.readableEnded && stream.writableEnded)
+    this.#onOver?.(isToBeReset)
     if (stream === undefined || stream.closed) return
-    if (!stream.readableEnded || !stream.writableEnded) stream.close(NGHTTP2_CANCEL)
+    if (isToBeReset) stream.close(NGHTTP2_CANCEL)
     // What has come already is of no use to anybody.
     stream.resume()
   }

@@ -2,6 +2,7 @@ import type { ClientHttp2Session } from 'node:http2'
 import { Dispatcher } from 'undici'
 import { Roster } from '../../schemas/roster.ts'
 import { Exchange } from './exchange.ts'
+import { createResetPace, type ResetPace } from './reset-pace.ts'
 import { TunnelError } from './tunnel-error.ts'
 
 /**
@@ -11,10 +12,13 @@ import { TunnelError } from './tunnel-error.ts'
 export class Http2Dispatcher extends Dispatcher {
   readonly #session: ClientHttp2Session
   readonly #running = new Roster<Exchange>()
+  readonly #pace: ResetPace
 
   constructor(session: ClientHttp2Session) {
     super()
     this.#session = session
+    this.#pace = createResetPace()
+    session.once('close', this.#pace.close)
     session.on('goaway', (_code, lastStreamId) => {
       for (const exchange of this.#running.items()) exchange.refuseBehind(lastStreamId)
     })
@@ -24,9 +28,20 @@ export class Http2Dispatcher extends Dispatcher {
     const { closed, destroyed } = this.#session
     if (closed || destroyed) return refuse(options, handler)
     const exchange = new Exchange(options, handler)
-    const place = this.#running.add(exchange)
-    exchange.start(this.#session, () => this.#running.remove(place))
+    this.#pace.whenDue(() => this.#start(exchange))
     return true
+  }
+
+  #start(exchange: Exchange): void {
+    if (this.#session.closed || this.#session.destroyed) {
+      exchange.abort(new TunnelError('PTL_TUNNEL_BROKEN'))
+      return
+    }
+    const place = this.#running.add(exchange)
+    exchange.start(this.#session, (wasReset) => {
+      this.#running.remove(place)
+      if (wasReset) this.#pace.count()
+    })
   }
 }
 

@@ -37,9 +37,6 @@ const LOOK_MS = 2500
 /** After a sleep the hub is asked for a sign of life, and has so long. */
 const AWAKE_MS = 5000
 
-/** Requests that are taken back, at once and a second: more is a flood (CVE-2023-44487). */
-const RESETS = { burst: 1000, rate: 100 } as const
-
 /** Frames that break the rules, and requests beyond the limit, until it is no hub that is there. */
 const MAX_FAULTS = 100
 
@@ -178,15 +175,15 @@ const REASONS: ReadonlyMap<number, string> = new Map([
 ])
 
 function acceptSession(stream: WebSocketStream): ServerHttp2Session {
-  const { streams, requestWindowBytes, headerListBytes, headerFields, settings } = TUNNEL_LIMITS
+  const { streams, requestWindowBytes, headerListBytes, headerFields, settings, floodOfResets } = TUNNEL_LIMITS
   return performServerHandshake(stream, {
     maxHeaderListPairs: headerFields,
     maxSettings: settings,
     maxSessionMemory: SESSION_MEMORY_MB,
     maxSessionInvalidFrames: MAX_FAULTS,
     maxSessionRejectedStreams: MAX_FAULTS,
-    streamResetBurst: RESETS.burst,
-    streamResetRate: RESETS.rate,
+    streamResetBurst: floodOfResets.burst,
+    streamResetRate: floodOfResets.perSecond,
     settings: {
       initialWindowSize: requestWindowBytes,
       maxConcurrentStreams: streams,
