@@ -1,5 +1,6 @@
-import { type Client, createClient } from '../client/client.ts'
-import { Failure } from './exit-codes.ts'
+import { lookAt } from '../agent/llm/server.ts'
+import { type Client, createClient, NotAHub } from '../client/client.ts'
+import { exitOf, Failure } from './exit-codes.ts'
 
 const USUAL_PORT = 3000
 
@@ -50,10 +51,19 @@ async function firstOf({ name }: HubFinder, urls: readonly string[]): Promise<Cl
       await hub.check({ signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) })
       return hub
     } catch (error) {
-      failures.push(error as Error)
+      failures.push(await explained(error))
     }
   }
   throw told(name, failures, urls)
+}
+
+/** Those who take an LLM server for a hub are told so. */
+async function explained(error: unknown): Promise<Error> {
+  if (!(error instanceof NotAHub)) return error as Error
+  const { kind } = await lookAt(error.url)
+  if (kind !== 'found') return error
+  const message = `No Potluck hub at ${error.url} (it looks like an LLM server: did you mean --endpoint?)`
+  return new Failure('protocol', message, { cause: error })
 }
 
 function told(name: string, failures: readonly Error[], urls: readonly string[]): Error {
@@ -62,14 +72,14 @@ function told(name: string, failures: readonly Error[], urls: readonly string[])
   // Where something listens, that is what matters; at the others nothing was to be expected.
   const telling = failures.find(({ message }) => !/nothing listens/.test(message)) ?? first
   const where = `Looked for a hub on ${name}: ${urls.join(', ')}. ${telling?.message ?? ''}`
-  return new Failure('unavailable', `${where}. Start one (\`potluck serve\`), or name one by --hub or POTLUCK_HUB`)
+  return new Failure(exitOf(telling), `${where}. Start one (\`potluck serve\`), or name one by --hub or POTLUCK_HUB`)
 }
 
 /** What people type: `192.168.1.5`, `hub.local:4000`, `https://hub.example`, or any URL of a room of it. */
 export function hubUrl(text: string): string {
-  const hasScheme = /^https?:\/\//i.test(text)
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
   const url = URL.parse(hasScheme ? text : `http://${text}`)
-  if (url === null || url.username !== '')
+  if (url === null || url.username !== '' || !/^https?:$/.test(url.protocol))
     throw new Failure('usage', `${text} is no address of a hub: give it like http://192.168.1.5:3000`)
   if (!hasScheme && url.port === '' && !/:80(\/|$)/.test(text)) url.port = String(USUAL_PORT)
   return url.origin + url.pathname.replace(/\/rooms(\/.*)?$/, '').replace(/\/+$/, '')

@@ -57,7 +57,11 @@ async function discovered(): Promise<LlmServer[]> {
 async function named(endpoints: readonly string[], headers: ServerWishes['headers']): Promise<LlmServer[]> {
   const urls = endpoints.map((text) => {
     const url = endpointOf(text)
-    if (url === undefined) throw new Failure('usage', `--endpoint ${printable(text)} is no http or https URL`)
+    if (url === undefined)
+      throw new Failure(
+        'usage',
+        `--endpoint ${printable(text)} is no address of an LLM server: give it like http://127.0.0.1:11434`,
+      )
     return url
   })
   const looks = await Promise.all([...new Set(urls)].map((url) => lookAt(url, headers)))

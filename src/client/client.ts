@@ -1,7 +1,7 @@
 import type { JoinBody, MeasuredParticipant, Participant, ParticipantPatch } from '../../schemas/participant.ts'
 import type { CreateRoomBody, ListedRoom, Room, RoomView } from '../../schemas/room.ts'
 import { type ChatAnswer, type ChatRequest, chat } from './chat.ts'
-import { NotAHub } from './errors.ts'
+import { HubError, NotAHub } from './errors.ts'
 import { ask, type Call, type HttpOptions } from './http.ts'
 
 export type { ChatAnswer, ChatRequest } from './chat.ts'
@@ -67,7 +67,10 @@ export function createClient({ url, timeoutMs = 10_000, fetch = globalThis.fetch
 
     /** Whether a hub answers there. */
     async check(options?: CallOptions): Promise<void> {
-      const { status } = await call<{ status?: unknown }>('/livez', 'GET', options)
+      const { status } = await call<{ status?: unknown }>('/livez', 'GET', options).catch((error: unknown) => {
+        // No hub refuses this: it is the answer of something else, in its own words.
+        throw error instanceof HubError && error.status < 500 ? new NotAHub(http.url) : error
+      })
       if (status !== 'ok') throw new NotAHub(http.url)
     },
 

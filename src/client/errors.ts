@@ -70,6 +70,10 @@ export function reasonOf(error: unknown): string {
   if (name === 'TimeoutError') return 'it did not answer in time'
   const { code, message: deeper } = (cause ?? {}) as { code?: string; message?: string }
   if (code === 'ECONNREFUSED') return 'nothing listens there'
+  // https://fetch.spec.whatwg.org/#port-blocking
+  if (deeper === 'bad port') {
+    return 'it is at a port that neither browsers nor Node.js connect to: give the port that the hub says when it starts, usually 3000'
+  }
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'no such host'
   if (code?.includes('SELF_SIGNED') || code?.startsWith('UNABLE_TO_')) {
     return `its certificate is not trusted (${code}): set NODE_EXTRA_CA_CERTS to the hub's tls-cert.pem`

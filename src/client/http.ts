@@ -36,7 +36,8 @@ export async function send({ url, fetch }: HttpOptions, call: Call): Promise<Res
   const { method = 'GET', path, body, credential, signal } = call
   const headers: Record<string, string> = { accept: 'application/json' }
   if (credential !== undefined) headers.authorization = `Bearer ${latin1(credential)}`
-  const init: RequestInit = { method, headers, redirect: 'error', signal: signal ?? null }
+  // A hub sends nobody elsewhere, and the credential is for it alone.
+  const init: RequestInit = { method, headers, redirect: 'manual', signal: signal ?? null }
   if (body !== undefined) {
     headers['content-type'] = 'application/json'
     init.body = JSON.stringify(body)
@@ -45,8 +46,14 @@ export async function send({ url, fetch }: HttpOptions, call: Call): Promise<Res
     return await fetch(`${url}${path}`, init)
   } catch (error) {
     if ((error as Error).name === 'AbortError') throw error
-    throw new HubUnreachable(url, reasonOf(error), { cause: error })
+    throw isOtherSpeech(error) ? new NotAHub(url) : new HubUnreachable(url, reasonOf(error), { cause: error })
   }
+}
+
+/** It answered, and not in HTTP. */
+function isOtherSpeech(error: unknown): boolean {
+  const { cause } = error as { cause?: { name?: unknown } }
+  return cause?.name === 'HTTPParserError'
 }
 
 /** The base shape, or the shape of an inference path: both hold one sentence. */

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { machine } from '../support/cli.ts'
-import { startFakeLlm } from '../support/fake-llm.ts'
+import { type Answerer, startFakeLlm } from '../support/fake-llm.ts'
 import { openRoom } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { kitchen, ollama } from './kit.ts'
@@ -121,6 +121,40 @@ t.test('something else answers where the hub should be', async (t) => {
   t.match(stderr, 'no Potluck hub')
 })
 
+t.test('an LLM server where the hub should be: every command says so', async (t) => {
+  const { llm, laptop } = await kitchen(t)
+  const named = `No Potluck hub at ${llm.url} (it looks like an LLM server: did you mean --endpoint?)\n`
+  for (const args of [['join', 'K7QX2M'], ['create', 'Lab'], ['rooms'], ['ask', 'K7QX2M', 'hi']]) {
+    const { code, stderr } = await laptop.run([...args, '--hub', llm.url])
+    t.equal(code, 76, args.join(' '))
+    t.equal(stderr, `potluck: ${named}`)
+  }
+  const found = await laptop.run(['rooms'], { env: { PORT: String(llm.port) } })
+  t.equal(found.code, 76)
+  t.match(found.stderr, 'it looks like an LLM server')
+})
+
+const STRANGERS: Record<string, Answerer> = {
+  'sends one elsewhere': (_request, response) => void response.writeHead(302, { location: '/login' }).end(),
+  'wants a key': (_request, response) => void response.writeHead(401).end('{"error":"Unauthorized"}'),
+  'speaks no HTTP': (_request, response) => void response.socket?.end('SSH-2.0-OpenSSH_9.9\r\n'),
+}
+
+for (const [what, answerer] of Object.entries(STRANGERS)) {
+  t.test(`something else answers where the hub should be, and ${what}`, async (t) => {
+    const { url } = await startFakeLlm(t, answerer)
+    const { code, stderr } = await machine(t).run(['rooms', '--hub', url])
+    t.equal(code, 76)
+    t.equal(stderr, `potluck: What answers at ${url} is no Potluck hub\n`)
+  })
+}
+
+t.test('a hub at a port that no client connects to', async (t) => {
+  const { code, stderr } = await machine(t).run(['rooms', '--hub', '127.0.0.1:9'])
+  t.equal(code, 69)
+  t.match(stderr, "The hub at http://127.0.0.1:9 can't be reached: it is at a port that neither browsers nor Node.js")
+})
+
 t.test('an id that is taken', async (t) => {
   const { hub, code, llm, join } = await kitchen(t)
   await join('--id', 'alice')
@@ -188,6 +222,12 @@ t.test('an endpoint and a hub that are no URLs', async (t) => {
   const { hub, code } = await kitchen(t)
   t.equal((await refused(t, [code, '--hub', hub, '--endpoint', 'http://'])).code, 64)
   t.equal((await refused(t, [code, '--hub', 'http://a b'])).code, 64)
+  const endpoint = await refused(t, [code, '--hub', hub, '--endpoint', 'ftp://127.0.0.1'])
+  t.equal(endpoint.code, 64)
+  t.match(endpoint.stderr, '--endpoint ftp://127.0.0.1 is no address of an LLM server')
+  const ftp = await refused(t, [code, '--hub', 'ftp://127.0.0.1'])
+  t.equal(ftp.code, 64)
+  t.match(ftp.stderr, 'ftp://127.0.0.1 is no address of a hub: give it like http://')
 })
 
 t.test('an unknown command, and help', async (t) => {

@@ -87,9 +87,10 @@ function withoutTwins(servers: readonly LlmServer[]): LlmServer[] {
 
 /** What somebody typed as an endpoint, as a base URL: with `http://` where that is left out, without `/v1`. */
 export function endpointOf(text: string): string | undefined {
-  const withScheme = /^https?:\/\//i.test(text) ? text : `http://${text}`
+  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   if (!URL.canParse(withScheme)) return undefined
-  const { origin, pathname, username, search, hash } = new URL(withScheme)
+  const { origin, protocol, pathname, username, search, hash } = new URL(withScheme)
+  if (protocol !== 'http:' && protocol !== 'https:') return undefined
   if (username !== '' || search !== '' || hash !== '') return undefined
   return origin + pathname.replace(/\/+$/, '').replace(/\/v1$/, '')
 }
