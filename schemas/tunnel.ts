@@ -28,6 +28,9 @@ export const TUNNEL_CLOSE = {
 /** A ping each so often, by the hub; the pong is the participant's heartbeat. */
 export const PING_INTERVAL_MS = 10_000
 
+/** What a ping of the hub carries when somebody changed the participant; an end that does not know it only sends the pong. */
+export const TUNNEL_CHANGED = 'changed'
+
 /** A participant gives up a tunnel on which nothing came for so long: two pings were missed. */
 export const HUB_SILENCE_MS = 25_000
 

@@ -3,15 +3,15 @@ import { createCoalescer } from './coalesce.ts'
 import { keyOf } from './records.ts'
 import type { ParticipantRecord, RoomRecord, RoomStore } from './store.ts'
 
-/** Somebody has joined, perhaps anew, or is gone. */
+/** Somebody has joined, perhaps anew, was changed, or is gone. */
 export interface Moved {
   readonly key: string
-  readonly why: 'joined' | 'left' | 'removed'
+  readonly why: 'joined' | 'changed' | 'left' | 'removed'
 }
 
 /**
  * @param isClosed the room is gone; else who is in it, what they offer, or whether they take requests has changed
- * @param moved whom it is about, where somebody came or went
+ * @param moved whom it is about, where somebody came, was changed or went
  */
 export type RoomListener = (roomId: string, isClosed: boolean, moved?: Moved) => void
 
@@ -59,7 +59,7 @@ export function announceWrites(store: RoomStore, events: Publisher): WatchedRoom
 
   function tellChange(record: ParticipantRecord): void {
     noteChange(record)
-    tellListeners(record.roomId)
+    tellListeners(record.roomId, false, { key: record.key, why: 'changed' })
   }
 
   function forgetChange(key: string): void {

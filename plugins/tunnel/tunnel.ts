@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, connect } from 'node:http2'
 import type { Dispatcher } from 'undici'
 import type { WebSocket } from 'ws'
-import { PING_INTERVAL_MS, TUNNEL_CLOSE, TUNNEL_LIMITS } from '../../schemas/tunnel.ts'
+import { PING_INTERVAL_MS, TUNNEL_CHANGED, TUNNEL_CLOSE, TUNNEL_LIMITS } from '../../schemas/tunnel.ts'
 import { WebSocketStream } from '../../schemas/tunnel-stream.ts'
 import { Http2Dispatcher } from './http2-dispatcher.ts'
 import { TunnelError } from './tunnel-error.ts'
@@ -38,6 +38,7 @@ export class Tunnel {
   #isClosed = false
   #wasHeard = true
   #oddFrames = 0
+  #change: 'known' | 'told' | 'told too early' = 'known'
 
   constructor(options: TunnelOptions) {
     const { socket, pingIntervalMs = PING_INTERVAL_MS, handshakeMs = TUNNEL_LIMITS.handshakeMs } = options
@@ -68,7 +69,7 @@ export class Tunnel {
       this.#wasHeard = true
     })
     socket.on('ping', () => this.#countOdd())
-    socket.on('pong', () => this.#onPong())
+    socket.on('pong', (payload) => this.#onPong(String(payload)))
     // What went wrong is in the close that follows.
     socket.on('error', () => {})
     socket.on('close', (code) => this.close(TUNNEL_CLOSE.done, code === ABNORMAL ? BROKE : 'It closed its tunnel'))
@@ -88,10 +89,28 @@ export class Tunnel {
     if (code === 0) this.#goDown('It is stopping')
   }
 
-  #onPong(): void {
+  #onPong(payload: string): void {
     this.#wasHeard = true
     this.#countOdd()
-    if (this.isUp) this.#options.onBeat()
+    if (!this.isUp) return
+    this.#options.onBeat()
+    if (payload !== TUNNEL_CHANGED) return
+    const isStale = this.#change === 'told too early'
+    this.#change = 'known'
+    if (isStale) this.tellChange()
+  }
+
+  /** Somebody changed the participant, which shall see it at once. However often that is, one such ping is on its way. */
+  tellChange(): void {
+    if (!this.isUp) return
+    if (this.#change !== 'known') {
+      this.#change = 'told too early'
+      return
+    }
+    this.#change = 'told'
+    // The pong that it brings was asked for.
+    this.#oddFrames -= 1
+    this.#socket.ping(TUNNEL_CHANGED)
   }
 
   #ping(): void {

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import type { WebSocket } from 'ws'
 import type { Clock } from '../../schemas/clock.ts'
 import { TUNNEL_CLOSE } from '../../schemas/tunnel.ts'
-import type { WatchedRoomStore } from '../room-store/announce.ts'
+import type { Moved, WatchedRoomStore } from '../room-store/announce.ts'
 import type { Claim, ParticipantRecord, Target } from '../room-store/store.ts'
 import { NoTunnelDispatcher } from './http2-dispatcher.ts'
 import { Tunnel } from './tunnel.ts'
@@ -52,7 +52,7 @@ export function createTunnels(options: TunnelsOptions) {
   const nowhere = new NoTunnelDispatcher()
   const stopWatching = rooms.watch((roomId, isClosed, moved) => {
     if (isClosed) endRoom(roomId)
-    else if (moved !== undefined) endMoved(moved.key, moved.why)
+    else if (moved !== undefined) tellMoved(moved.key, moved.why)
   })
 
   function endRoom(roomId: string): void {
@@ -61,10 +61,11 @@ export function createTunnels(options: TunnelsOptions) {
     }
   }
 
-  function endMoved(key: string, why: 'joined' | 'left' | 'removed'): void {
+  function tellMoved(key: string, why: Moved['why']): void {
     for (const { tunnel, record } of all) {
       if (record.key !== key) continue
-      if (why === 'joined') tunnel.close(TUNNEL_CLOSE.replaced, 'The participant joined anew')
+      if (why === 'changed') tunnel.tellChange()
+      else if (why === 'joined') tunnel.close(TUNNEL_CLOSE.replaced, 'The participant joined anew')
       else if (why === 'left') tunnel.drain(TUNNEL_CLOSE.left, 'The participant left', graceMs)
       else tunnel.drain(TUNNEL_CLOSE.removed, 'The participant was removed', graceMs)
     }

@@ -23,13 +23,20 @@ export interface Link {
   close(): void
 }
 
+export interface LinkListener {
+  /** A request has begun or ended. */
+  onActivity(): void
+  /** Somebody changed the participant. Not every way tells; the next look does. */
+  onChanged(): void
+}
+
 /** A way for the hub to reach the LLM server. */
 export interface Transport {
   readonly via: Via
   /** What join has to say of it. */
   joinFields(): Promise<Partial<JoinBody>>
-  /** @param onActivity a request has begun or ended @throws as the hub's API; LinkLost */
-  open(member: Member, signal: AbortSignal, onActivity: () => void): Promise<Link>
+  /** @throws as the hub's API; LinkLost */
+  open(member: Member, signal: AbortSignal, listener: LinkListener): Promise<Link>
   /** Another way to try where the hub or the network refuses this one for good. */
   readonly fallback?: { isFor(error: unknown): boolean; transport: Transport; notice(error: unknown): string }
 }

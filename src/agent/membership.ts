@@ -203,7 +203,10 @@ export class Membership {
   async #stand(): Promise<void> {
     this.#drop()
     const { transport, member } = this.#enrolment
-    const link = await transport.open(member, this.#over.signal, () => this.#onActivity())
+    const link = await transport.open(member, this.#over.signal, {
+      onActivity: () => this.#onActivity(),
+      onChanged: () => this.#wake(),
+    })
     this.#link = link
     this.#lost = undefined
     void link.lost?.then((lost) => this.#onLost(link, lost))

@@ -21,10 +21,10 @@ export function tunnelTransport({ hubUrl, server, headers, manage, direct }: Tun
   return {
     via: 'tunnel',
     joinFields: async () => ({ tunnel: true }),
-    async open(member, signal, onActivity): Promise<Link> {
+    async open(member, signal, { onActivity, onChanged }): Promise<Link> {
       const meter = createServedMeter(onActivity)
       const endpoint = new URL(server.url)
-      const options = { hub: new URL(hubUrl), endpoint, headers, manage, signal, observer: meter.observer }
+      const options = { hub: new URL(hubUrl), endpoint, headers, manage, signal, onChanged, observer: meter.observer }
       const tunnel = await connectTunnel({ ...options, ...member }).catch((error: unknown) => {
         throw signal.aborted ? signal.reason : failureOf(error, member)
       })

@@ -244,6 +244,29 @@ for (const via of ['direct', 'tunnel'] as const) {
   })
 }
 
+t.test(
+  'tunnel: who pauses it is heard at once, however far the next beat is, and however often it happens',
+  async (t) => {
+    const { room, agent } = await setUp(t, 'tunnel', { agent: { beatMs: 3_600_000, watchMs: 3_600_000 } })
+    await agent.until('state', ({ state }) => state === 'online')
+    for (let round = 0; round < 60; round += 1) {
+      await room.changeParticipant('alice', { paused: true }, room.hostToken)
+      await room.changeParticipant('alice', { paused: false }, room.hostToken)
+    }
+    await room.changeParticipant('alice', { paused: true }, room.hostToken)
+    await eventually(
+      () => agent.membership.state,
+      (state) => state === 'paused',
+    )
+    await room.changeParticipant('alice', { paused: false }, room.hostToken)
+    await eventually(
+      () => agent.membership.state,
+      (state) => state === 'online',
+    )
+    t.match((await room.look('alice')).body.participant, { status: 'online' })
+  },
+)
+
 t.test('killed while it was leaving it does not come back paused', async (t) => {
   const stateDir = t.testdir({})
   const { url, room, llm, agent } = await setUp(t, 'tunnel', { agent: { stateDir } })

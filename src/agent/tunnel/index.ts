@@ -1,13 +1,13 @@
 import { Pool } from 'undici'
 import { type HandshakeOptions, openSocket } from './handshake.ts'
 import type { TunnelObserver } from './served.ts'
-import { type Tunnel, TunnelServer, type TunnelTimes } from './server.ts'
+import { type Tunnel, TunnelServer, type TunnelServerOptions } from './server.ts'
 
 export { TunnelConnectError, type TunnelFailure } from './errors.ts'
 export type { ServedOutcome, ServedRequest, TunnelObserver } from './served.ts'
 export type { Tunnel, TunnelEnd } from './server.ts'
 
-export interface TunnelOptions extends HandshakeOptions, TunnelTimes {
+export interface TunnelOptions extends HandshakeOptions, TunnelServerOptions {
   /** The LLM server: all that comes through the tunnel goes there, and nowhere else. */
   readonly endpoint: URL
   /** For the server alone, like a provider's key: added here, never told to the hub. */

@@ -1,7 +1,7 @@
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
 import { performance } from 'node:perf_hooks'
 import type { WebSocket } from 'ws'
-import { HUB_SILENCE_MS, TUNNEL_CLOSE, TUNNEL_LIMITS } from '../../../schemas/tunnel.ts'
+import { HUB_SILENCE_MS, TUNNEL_CHANGED, TUNNEL_CLOSE, TUNNEL_LIMITS } from '../../../schemas/tunnel.ts'
 import { WebSocketStream } from '../../../schemas/tunnel-stream.ts'
 import { TunnelConnectError } from './errors.ts'
 import { Relay, type RelayOptions } from './relay.ts'
@@ -18,6 +18,11 @@ export interface TunnelTimes {
   readonly handshakeMs?: number
   /** Silence after which the hub is given up, ms. @default 25000 */
   readonly silenceMs?: number
+}
+
+export interface TunnelServerOptions extends TunnelTimes {
+  /** Somebody changed the participant: the hub has what it is now. */
+  readonly onChanged?: () => void
 }
 
 export interface Tunnel {
@@ -58,8 +63,8 @@ export class TunnelServer implements Tunnel {
   #lookedAt = Date.now()
   #isClosed = false
 
-  constructor(socket: WebSocket, relay: RelayOptions, times: TunnelTimes = {}) {
-    const { handshakeMs = TUNNEL_LIMITS.handshakeMs, silenceMs = HUB_SILENCE_MS } = times
+  constructor(socket: WebSocket, relay: RelayOptions, options: TunnelServerOptions = {}) {
+    const { handshakeMs = TUNNEL_LIMITS.handshakeMs, silenceMs = HUB_SILENCE_MS, onChanged } = options
     this.#silenceMs = silenceMs
     const ended = Promise.withResolvers<TunnelEnd>()
     this.closed = ended.promise
@@ -69,7 +74,7 @@ export class TunnelServer implements Tunnel {
     this.#session = acceptSession(stream)
     this.#looks = setInterval(() => this.#look(), Math.min(LOOK_MS, silenceMs / 4))
     this.stands = this.#waitForHub(handshakeMs)
-    this.#listen(relay)
+    this.#listen(relay, onChanged)
   }
 
   get inFlight(): number {
@@ -93,7 +98,7 @@ export class TunnelServer implements Tunnel {
     return promise
   }
 
-  #listen(relay: RelayOptions): void {
+  #listen(relay: RelayOptions, onChanged?: () => void): void {
     const session = this.#session
     session.on('stream', (stream, headers, flags) => {
       // It may have ended before it is told of, and fails then like any other.
@@ -121,7 +126,10 @@ export class TunnelServer implements Tunnel {
       this.#heardAt = performance.now()
     }
     socket.on('message', hear)
-    socket.on('ping', hear)
+    socket.on('ping', (payload) => {
+      hear()
+      if (String(payload) === TUNNEL_CHANGED) onChanged?.()
+    })
     socket.on('pong', hear)
     // What went wrong is in the close that follows.
     socket.on('error', () => {})
