@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import type { ChatAnswer, Client } from '../client/client.ts'
 import { Failure } from './exit-codes.ts'
 import { findHub, readRoom } from './hubs.ts'
+import { explainNobody } from './nobody.ts'
 import {
   addCommon,
   addPassword,
@@ -11,6 +12,7 @@ import {
   noSuchRoom,
   type PasswordOptions,
   passwordFrom,
+  passwordNeeded,
   promptPassword,
 } from './options.ts'
 import { guarded, printable, printJson, tell } from './output.ts'
@@ -77,12 +79,17 @@ function notEmpty(prompt: string): string {
 async function answerOf(hub: Client, code: string, options: AskOptions, content: string, signal: AbortSignal) {
   const messages = [{ role: 'user', content }]
   const model = options.model === undefined ? {} : { model: options.model }
-  const credential = passwordFrom(options)
+  const chat = (credential: string | undefined) =>
+    hub.chat(code, { ...model, messages, credential, signal }).catch(async (error: unknown) => {
+      throw await explainNobody(error, hub, { code, model: options.model, credential })
+    })
+  const known = passwordFrom(options)
   try {
-    return await hub.chat(code, { ...model, messages, credential, signal })
+    return await chat(known)
   } catch (error) {
-    if ((error as { status?: number }).status !== 401 || credential !== undefined || !isTerminal()) throw error
-    return hub.chat(code, { ...model, messages, credential: await promptPassword(`Password of ${code}`), signal })
+    if ((error as { code?: string }).code !== 'PTL_PASSWORD_REQUIRED') throw error
+    if (!isTerminal()) throw passwordNeeded(code, error)
+    return chat(await promptPassword(`Password of ${code}`))
   }
 }
 

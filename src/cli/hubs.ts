@@ -1,6 +1,7 @@
 import { lookAt } from '../agent/llm/server.ts'
 import { type Client, createClient, NotAHub } from '../client/client.ts'
 import { exitOf, Failure } from './exit-codes.ts'
+import { called } from './invocation.ts'
 
 const USUAL_PORT = 3000
 
@@ -72,7 +73,10 @@ function told(name: string, failures: readonly Error[], urls: readonly string[])
   // Where something listens, that is what matters; at the others nothing was to be expected.
   const telling = failures.find(({ message }) => !/nothing listens/.test(message)) ?? first
   const where = `Looked for a hub on ${name}: ${urls.join(', ')}. ${telling?.message ?? ''}`
-  return new Failure(exitOf(telling), `${where}. Start one (\`potluck serve\`), or name one by --hub or POTLUCK_HUB`)
+  return new Failure(
+    exitOf(telling),
+    `${where}. Start one (\`${called('serve')}\`), or name one by --hub or POTLUCK_HUB`,
+  )
 }
 
 /** What people type: `192.168.1.5`, `hub.local:4000`, `https://hub.example`, or any URL of a room of it. */

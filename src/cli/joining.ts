@@ -13,9 +13,10 @@ import { tunnelTransport } from '../agent/tunnelled.ts'
 import type { Client } from '../client/client.ts'
 import { EXIT, exitOf, Failure } from './exit-codes.ts'
 import { findHub, readRoom } from './hubs.ts'
+import { called } from './invocation.ts'
 import type { JoinOptions } from './join.ts'
 import { jsonView, liveView, type View } from './live.ts'
-import { chooseRoom, isTerminal, noSuchRoom, passwordFrom, promptPassword } from './options.ts'
+import { chooseRoom, isTerminal, noSuchRoom, passwordFrom, passwordNeeded, promptPassword } from './options.ts'
 import { tell } from './output.ts'
 import { chooseServers } from './servers.ts'
 
@@ -195,8 +196,7 @@ class Stay {
       } catch (error) {
         const { code: why } = error as { code?: string }
         const isWrong = why === 'PTL_INVALID_PASSWORD' || why === 'PTL_PASSWORD_REQUIRED'
-        if (isWrong && this.#password === undefined)
-          throw new Failure('refused', `${code} has a password: set POTLUCK_PASSWORD`, { cause: error })
+        if (isWrong && this.#password === undefined) throw passwordNeeded(code, error)
         if (!isWrong || !isTerminal() || tries >= MAX_PASSWORDS) throw error
         tell('That is not the password.')
         this.#password = await promptPassword(`Password of ${code}`)
@@ -236,7 +236,7 @@ class Stay {
 }
 
 function heldSentence(server: LlmServer | undefined, code: string, { pid, file }: Locked): string {
-  return `${server?.url ?? 'This server'} is in ${code} already, by process ${pid} of this machine: end that one first (\`potluck leave ${code}\`). If there is no such process, remove ${file}`
+  return `${server?.url ?? 'This server'} is in ${code} already, by process ${pid} of this machine: end that one first (\`${called(`leave ${code}`)}\`). If there is no such process, remove ${file}`
 }
 
 function sentenceOf({ reason, error }: End): string | undefined {

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { Client } from '../client/client.ts'
 import { Failure } from './exit-codes.ts'
+import { called } from './invocation.ts'
 import { printable } from './output.ts'
 import { password as askPassword, select } from './prompts.ts'
 
@@ -35,7 +36,8 @@ const EXAMPLES = new WeakMap<Command, readonly Example[]>()
 
 export function examples(command: Command, ...lines: Example[]): Command {
   EXAMPLES.set(command, lines)
-  const text = lines.map(([line, meaning]) => `  $ ${line}\n    ${meaning}`).join('\n')
+  const typed = (line: string) => line.replace(/(?<=^|\| )potluck /, called(''))
+  const text = lines.map(([line, meaning]) => `  $ ${typed(line)}\n    ${meaning}`).join('\n')
   return command.addHelpText('after', `\nExamples:\n${text}`)
 }
 
@@ -52,16 +54,23 @@ export function passwordFrom({ password }: PasswordOptions, env = process.env): 
   return password ?? (env.POTLUCK_PASSWORD || undefined)
 }
 
+export function passwordNeeded(code: string, cause: unknown): Failure {
+  return new Failure('refused', `${code} has a password: set POTLUCK_PASSWORD, or give it by --password`, { cause })
+}
+
 export async function promptPassword(message: string): Promise<string> {
   return askPassword(message)
 }
 
 /** @throws Failure where there is nobody to ask, or nothing to choose */
 export async function chooseRoom(hub: Client): Promise<string> {
-  if (!isTerminal()) throw new Failure('usage', 'Which room? Give its code: `potluck rooms` lists them')
+  if (!isTerminal()) throw new Failure('usage', `Which room? Give its code: \`${called('rooms')}\` lists them`)
   const rooms = await hub.rooms()
   if (rooms.length === 0) {
-    throw new Failure('noSuch', `No room is listed at ${hub.url}: open one by \`potluck create NAME\`, or give a code`)
+    throw new Failure(
+      'noSuch',
+      `No room is listed at ${hub.url}: open one by \`${called('create NAME')}\`, or give a code`,
+    )
   }
   return select(
     'Which room?',

@@ -20,6 +20,8 @@ export function guarded<A extends unknown[]>(isJson: (...args: A) => boolean, ru
     try {
       await run(...args)
     } catch (error) {
+      // Whoever read the output has seen enough.
+      if ((error as { code?: string }).code === 'EPIPE') return
       fail(error, isJson(...args))
     }
   }

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { findHub } from './hubs.ts'
+import { called } from './invocation.ts'
 import { addCommon, type CommonOptions, countOf, examples } from './options.ts'
 import { guarded, print, printable, printJson, table } from './output.ts'
 
@@ -17,7 +18,7 @@ async function list({ hub: address, json }: CommonOptions): Promise<void> {
   const hub = await findHub({ hub: address })
   const rooms = await hub.rooms()
   if (json === true) return printJson({ hub: hub.url, rooms })
-  if (rooms.length === 0) return print(`No room is listed at ${hub.url}: open one by \`potluck create NAME\``)
+  if (rooms.length === 0) return print(`No room is listed at ${hub.url}: open one by \`${called('create NAME')}\``)
   const lines = rooms.map(({ code, name, participantCount }) => [
     code,
     printable(name),

@@ -1,5 +1,5 @@
-import { HubUnreachable, reasonOf } from './errors.ts'
-import { bytesOf, type HttpOptions, parse, readText, refusalOf, send } from './http.ts'
+import { HubUnreachable, ParticipantError, reasonOf } from './errors.ts'
+import { bytesOf, type HttpOptions, parse, readText, refusalOf, send, sentenceIn } from './http.ts'
 
 export interface ChatRequest {
   /** @default `*`, whoever is free */
@@ -35,14 +35,20 @@ export async function chat(options: HttpOptions, code: string, request: ChatRequ
   const body = { model, messages, stream: true, stream_options: { include_usage: true } }
   const path = `/rooms/${encodeURIComponent(code)}/v1/chat/completions`
   const response = await send(options, { method: 'POST', path, body, credential, signal })
-  if (!response.ok) throw refusalOf(options, response, parse(await readText(options, response)))
+  const participant = response.headers.get('x-potluck-participant') ?? undefined
+  if (!response.ok) {
+    const body = parse(await readText(options, response))
+    // Only on an answer of a participant's does the hub say whose it is.
+    if (participant !== undefined) throw new ParticipantError(participant, response.status, sentenceIn(body))
+    throw refusalOf(options, response, body)
+  }
   let usage: ReturnType<ChatAnswer['usage']>
   const text = piecesOf(options, response, (told) => {
     usage = told
   })
   return {
     text,
-    participant: response.headers.get('x-potluck-participant') ?? undefined,
+    participant,
     model: response.headers.get('x-potluck-model') ?? undefined,
     usage: () => usage,
   }

@@ -5,7 +5,7 @@ import { HubError, NotAHub } from './errors.ts'
 import { ask, type Call, type HttpOptions } from './http.ts'
 
 export type { ChatAnswer, ChatRequest } from './chat.ts'
-export { HubError, HubUnreachable, NotAHub } from './errors.ts'
+export { HubError, HubUnreachable, NotAHub, ParticipantError } from './errors.ts'
 
 export interface ClientOptions {
   /** Of the hub, like `http://192.168.1.5:3000`. */
@@ -123,7 +123,7 @@ export function createClient({ url, timeoutMs = 10_000, fetch = globalThis.fetch
       return (await call<{ participant: Participant }>(one(code, id), 'PATCH', options, patch)).participant
     },
 
-    /** Asks a model of the room; the answer comes as it is made. */
+    /** Asks a model of the room; the answer comes as it is made. @throws ParticipantError besides */
     chat(code: string, request: ChatRequest): Promise<ChatAnswer> {
       return chat(http, code, request)
     },

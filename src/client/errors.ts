@@ -9,6 +9,9 @@ const SENTENCES: readonly (readonly [status: number, code: string, sentence: Reg
   [404, 'PTL_ROOM_NOT_FOUND', /^Room not found$/],
   [404, 'PTL_PARTICIPANT_NOT_FOUND', /^Participant not found$/],
   [404, 'PTL_NO_PARTICIPANT', /^No available participant\b/],
+  [502, 'PTL_PROXY_FAILED', /^Failed to proxy request\b/],
+  [503, 'PTL_PARTICIPANT_OFFLINE', /^Participant is offline$/],
+  [503, 'PTL_PARTICIPANT_PAUSED', /^Everybody who offers the requested model has paused\b/],
   [404, 'PTL_ROUTE_NOT_FOUND', /^Nothing is served at\b/],
   [409, 'PTL_CODE_TAKEN', /^The room code \S+ is in use\b/],
   [409, 'PTL_PARTICIPANT_ID_TAKEN', /^This participant id is in use\b/],
@@ -34,6 +37,19 @@ export class HubError extends Error {
     this.status = status
     this.code = codeOf(status, message)
     this.retryAfterMs = retryAfterMs
+  }
+}
+
+/** The participant that was asked refused or failed, in its own words. */
+export class ParticipantError extends Error {
+  readonly code = 'PTL_PARTICIPANT_FAILED'
+  readonly participant: string
+  readonly status: number
+  constructor(participant: string, status: number, message: string | undefined) {
+    super(`${participant}: ${message ?? `it answered ${status}`}`)
+    this.name = 'ParticipantError'
+    this.participant = participant
+    this.status = status
   }
 }
 

@@ -58,13 +58,18 @@ function isOtherSpeech(error: unknown): boolean {
 
 /** The base shape, or the shape of an inference path: both hold one sentence. */
 export function refusalOf({ url }: HttpOptions, response: Response, body: unknown): Error {
-  const { error } = (body ?? {}) as { error?: unknown }
-  const message = typeof error === 'string' ? error : (error as { message?: unknown } | undefined)?.message
-  if (typeof message === 'string') return new HubError(response.status, message, retryAfterMs(response))
+  const message = sentenceIn(body)
+  if (message !== undefined) return new HubError(response.status, message, retryAfterMs(response))
   // What stands before a hub (a proxy, a load balancer) fails in its own words; anything else is something else.
   return response.status >= 500
     ? new HubError(response.status, `The hub at ${url} answered ${response.status}`, retryAfterMs(response))
     : new NotAHub(url)
+}
+
+export function sentenceIn(body: unknown): string | undefined {
+  const { error } = (body ?? {}) as { error?: unknown }
+  const message = typeof error === 'string' ? error : (error as { message?: unknown } | null | undefined)?.message
+  return typeof message === 'string' ? message : undefined
 }
 
 function retryAfterMs(response: Response): number | undefined {

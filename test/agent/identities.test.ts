@@ -6,6 +6,7 @@ import t from 'tap'
 import { openIdentities } from '../../src/agent/identities.ts'
 import { Locked } from '../../src/agent/lock.ts'
 import { stateDirectory } from '../../src/agent/state-directory.ts'
+import { eventually } from '../support/cli.ts'
 
 const PLACE = { hub: 'http://hub:3000', code: 'K7QX2M', server: 'http://127.0.0.1:11434' }
 const ALICE = { ...PLACE, id: 'alice-ollama', nickname: 'Alice', token: 'secret' }
@@ -90,6 +91,26 @@ t.test('who died without letting go holds nothing', async (t) => {
   writeFileSync(file, String(process.ppid))
   await lock.release()
   t.equal(readFileSync(file, 'utf8'), String(process.ppid))
+})
+
+const noZombies = process.platform === 'linux' ? false : 'SKIPPED: there is no /proc'
+
+t.test('nor does one that has ended and was not waited for', { skip: noZombies }, async (t) => {
+  const directory = t.testdir({})
+  // The shell becomes a program that waits for no child.
+  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  t.teardown(() => parent.kill('SIGKILL'))
+  const [told] = (await once(parent.stdout, 'data')) as [Buffer]
+  const pid = Number(told)
+  await eventually(
+    () => readFileSync(`/proc/${pid}/stat`, 'utf8'),
+    (stat) => stat.includes(') Z '),
+  )
+  const identities = openIdentities(directory)
+  await identities.claim(PLACE)
+  const file = join(directory, 'participants', readdirSync(join(directory, 'participants'))[0] ?? '')
+  writeFileSync(file, String(pid))
+  await t.resolves(identities.claim(PLACE))
 })
 
 t.test('nor does a process of the same number that was started after the machine was', async (t) => {

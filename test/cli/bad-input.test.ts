@@ -45,7 +45,7 @@ t.test('a wrong password, and none', async (t) => {
   const args = [code, '--hub', hub, '--endpoint', llm.url, '--direct']
   for (const [more, said] of [
     [['--password', 'battery'], 'Invalid password'],
-    [[], `${code} has a password: set POTLUCK_PASSWORD`],
+    [[], `${code} has a password: set POTLUCK_PASSWORD, or give it by --password`],
   ] as const) {
     const { code: exitCode, stderr } = await refused(t, [...args, ...more])
     t.equal(exitCode, 77)

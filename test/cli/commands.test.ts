@@ -1,7 +1,8 @@
+import { once } from 'node:events'
 import { readFileSync, statSync } from 'node:fs'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { eventually, is, machine } from '../support/cli.ts'
-import { answerBrokenStream, answerNever, answerStream } from '../support/fake-llm.ts'
+import { answerBrokenStream, answerNever, answerStream, startFakeLlm } from '../support/fake-llm.ts'
 import { call, openRoom, startHub } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { bearer } from '../support/managed.ts'
@@ -108,14 +109,84 @@ t.test('ask: what can go wrong has its exit code', async (t) => {
   const ask = (...args: string[]) => laptop.run(['ask', ...args], { env })
   t.equal((await ask('NOPE99', 'hi')).code, 67)
   t.equal((await ask(code, 'hi', '--password', 'battery')).code, 77)
-  t.equal((await ask(code, 'hi')).code, 66, 'nobody is there')
+  const open = await laptop.run(['ask', code, 'hi', '--hub', hub])
+  t.equal(open.code, 77)
+  t.equal(open.stderr, `potluck: ${code} has a password: set POTLUCK_PASSWORD, or give it by --password\n`)
+  const empty = await ask(code, 'hi')
+  t.equal(empty.code, 66)
+  t.equal(empty.stderr, `potluck: Nobody is in ${code} yet: bring a model by \`potluck join ${code}\`\n`)
   await join('--password', 'correct horse')
-  t.equal((await ask(code, 'hi', '--model', 'gpt-5')).code, 66)
+  const unknown = await ask(code, 'hi', '--model', 'gpt-5')
+  t.equal(unknown.code, 66)
+  t.equal(unknown.stderr, `potluck: Nobody in ${code} offers gpt-5. There are llama3.2:3b, qwen3:8b\n`)
   llm.answer(tells(FINDABLE.ollama!(['a']), answerBrokenStream(['half'])))
   const broken = await ask(code, 'hi')
   t.equal(broken.code, 1)
   t.match(broken.stdout, 'half')
   t.match(broken.stderr, /^potluck: ./)
+})
+
+t.test('ask: who has paused or is offline is named, with what there is besides', async (t) => {
+  const { hub, room, code, laptop, join } = await kitchen(t)
+  const alice = await join()
+  const ask = (...args: string[]) => laptop.run(['ask', code, 'hi', '--hub', hub, ...args])
+  await room.changeParticipant('alice-ollama', { paused: true }, room.hostToken)
+  const paused = await ask()
+  t.equal(paused.code, 75)
+  t.equal(paused.stderr, 'potluck: Nobody can answer now: alice-ollama has paused. No model is there now\n')
+  alice.child.kill('SIGKILL')
+  await eventually(
+    () => room.look('alice-ollama'),
+    ({ body }) => body.participant.status === 'offline',
+  )
+  const { llm } = await startOther(t, hub, code)
+  await room.change({ aliases: { fast: 'phi4' } })
+  const away = await ask('--model', 'qwen3:8b')
+  t.equal(away.code, 75)
+  t.equal(away.stderr, 'potluck: Nobody can answer now: alice-ollama is offline. There are phi4, fast\n')
+  llm.answer(tells(FINDABLE.ollama!(['phi4']), (_request, response) => void response.destroy()))
+  const dead = await ask('--model', 'phi4')
+  t.equal(dead.code, 69, 'its LLM server is dead')
+  t.match(dead.stderr, 'Failed to proxy request: Bob (bob-ollama): Connection closed')
+  const refusal = JSON.stringify({ error: { message: 'the runner has crashed' } })
+  llm.answer(tells(FINDABLE.ollama!(['phi4']), (_request, response) => void response.writeHead(500).end(refusal)))
+  const failed = await ask('--model', 'phi4')
+  t.equal(failed.code, 1)
+  t.equal(failed.stderr, 'potluck: bob-ollama: the runner has crashed\n')
+})
+
+/** Bob's machine, with the model phi4. */
+async function startOther(t: Test, hub: string, code: string) {
+  const llm = await startFakeLlm(t, tells(FINDABLE.ollama!(['phi4'])))
+  const bob = machine(t).start(['join', code, '--hub', hub, '--endpoint', llm.url, '--no-specs', '--nickname', 'Bob'])
+  await bob.until(is('joined'))
+  return { llm }
+}
+
+t.test('ask: whoever reads the answer has seen enough: quiet, and the request is cancelled', async (t) => {
+  const { hub, code, llm, laptop, join } = await kitchen(t)
+  const words = Array.from({ length: 1000 }, () => 'word ')
+  llm.answer(tells(FINDABLE.ollama!(['a']), answerStream(words, { pauseMs: 20 })))
+  await join()
+  const asking = laptop.start(['ask', code, 'hi', '--hub', hub])
+  await once(asking.child.stdout!, 'data')
+  asking.child.stdout?.destroy()
+  const { code: exitCode, stderr } = await asking.ended
+  t.equal(exitCode, 0)
+  t.equal(stderr, '')
+  const chat = llm.requests.find(({ path }) => path === '/v1/chat/completions')!
+  await chat.closed
+  t.ok(chat.aborted)
+})
+
+t.test('create: nobody reads what it prints: quiet, and the room is there', async (t) => {
+  const { url } = await startHub(t)
+  const creating = machine(t).start(['create', 'Lab', '--code', 'LAB42', '--hub', url])
+  creating.child.stdout?.destroy()
+  const { code, stderr } = await creating.ended
+  t.equal(code, 0)
+  t.equal(stderr, '')
+  t.match((await call('GET', `${url}/rooms/LAB42`)).body, { room: { name: 'Lab' } })
 })
 
 t.test('ask: Ctrl-C cancels the request at the participant', async (t) => {
