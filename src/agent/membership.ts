@@ -54,6 +54,8 @@ export class Membership {
   #failures = 0
   #nudge = new AbortController()
   #isNudged = false
+  /** Requests as they were counted last, and before the counter fell back to 0. */
+  #counted = { now: 0, before: 0 }
   #measured: Awaited<ReturnType<HubApi['participant']>> | undefined
   #shown = ''
   #showing: NodeJS.Timeout | undefined
@@ -79,8 +81,23 @@ export class Membership {
     return this.#link?.running()
   }
 
-  served(): ReturnType<Link['served']> {
-    return this.#link?.served()
+  /** What it does for the room: by what passes here, else by what the hub measured. */
+  served(): { requests: number; running: number; tokensPerSecond?: number } {
+    const [measured, link] = [this.#measured, this.#link]
+    const isBusy = measured?.status === 'busy' && measured.paused !== true
+    const { requests = 0, tokensPerSecond } = link?.served() ?? measured?.performance ?? {}
+    return {
+      requests: this.#countOn(link === undefined ? this.#counted.now : requests),
+      running: link === undefined ? 0 : (link.running() ?? Number(isBusy)),
+      ...(tokensPerSecond === undefined ? {} : { tokensPerSecond }),
+    }
+  }
+
+  /** A hub that was restarted begins with 0, and its participant does not. */
+  #countOn(requests: number): number {
+    if (requests < this.#counted.now) this.#counted.before += this.#counted.now
+    this.#counted.now = requests
+    return this.#counted.before + requests
   }
 
   /** Resolves once it is in the room. @throws as the hub's API; OutOfReach */
@@ -130,6 +147,7 @@ export class Membership {
     if ((link?.running() ?? 0) > 0) {
       await this.#enrolment.close()
       await link?.drain()
+      this.#showServed()
     }
     await this.#enrolment.leave()
     this.abandon()
@@ -263,18 +281,15 @@ export class Membership {
     this.#showServed()
   }
 
-  /** By what passes here, else by what the hub measured. */
   #showServed(): void {
-    const [measured, link] = [this.#measured, this.#link]
-    const { requests = 0, tokensPerSecond } = { ...measured?.performance, ...link?.served() }
-    const isBusy = measured?.status === 'busy' && measured.paused !== true
-    const running = link?.running() ?? Number(isBusy)
+    const served = this.served()
+    const { requests, running } = served
     const shown = JSON.stringify([requests, running])
-    const hasServed = link?.running() === undefined && this.#shown !== '' && this.#shown !== shown
+    const hasServed = this.#link?.running() === undefined && this.#shown !== '' && this.#shown !== shown
     this.#options.onServing?.(running > 0 || hasServed)
     if (this.#shown === shown) return
     this.#shown = shown
-    this.#emit({ event: 'served', requests, running, ...(tokensPerSecond === undefined ? {} : { tokensPerSecond }) })
+    this.#emit({ event: 'served', ...served })
   }
 
   /** A burst of requests is told as one. */

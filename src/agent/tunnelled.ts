@@ -18,13 +18,24 @@ export interface TunnelledOptions {
 
 /** The hub reaches the LLM server through a connection that the participant opens: no port, no address, no route. */
 export function tunnelTransport({ hubUrl, server, headers, manage, direct }: TunnelledOptions): Transport {
+  let onActivity = () => {}
+  // It counts on over all tunnels: one that breaks has served all the same.
+  const meter = createServedMeter(() => onActivity())
   return {
     via: 'tunnel',
     joinFields: async () => ({ tunnel: true }),
-    async open(member, signal, { onActivity, onChanged }): Promise<Link> {
-      const meter = createServedMeter(onActivity)
+    async open(member, signal, listener): Promise<Link> {
+      onActivity = () => listener.onActivity()
       const endpoint = new URL(server.url)
-      const options = { hub: new URL(hubUrl), endpoint, headers, manage, signal, onChanged, observer: meter.observer }
+      const options = {
+        hub: new URL(hubUrl),
+        endpoint,
+        headers,
+        manage,
+        signal,
+        onChanged: () => listener.onChanged(),
+        observer: meter.observer,
+      }
       const tunnel = await connectTunnel({ ...options, ...member }).catch((error: unknown) => {
         throw signal.aborted ? signal.reason : failureOf(error, member)
       })

@@ -1,5 +1,6 @@
 import type { AgentEvent, State } from '../agent/events.ts'
 import type { Membership } from '../agent/membership.ts'
+import { called } from './invocation.ts'
 import { countOf } from './options.ts'
 import { printable, printJson } from './output.ts'
 
@@ -45,14 +46,17 @@ const CTRL_Z = '\u001A'
 /** What happened stays; below it one line says how it stands. */
 export function liveView(keys: Keys): View {
   const { stdout, stdin } = process
-  const figures = new Map<string, { requests: number; running: number; tokensPerSecond?: number }>()
+  /** What has just joined is online: that is not told once more. */
+  const joined = new Set<string>()
+  /** Codes of the rooms, by participant. */
+  const codes = new Map<string, string>()
   let memberships: readonly Membership[] = []
   let timer: NodeJS.Timeout | undefined
   let drawn = ''
 
   const draw = (isForced = false) => {
     if (timer === undefined) return
-    const line = statusLine(memberships, figures).slice(0, Math.max((stdout.columns ?? 80) - 1, 20))
+    const line = statusLine(memberships).slice(0, Math.max((stdout.columns ?? 80) - 1, 20))
     if (line === drawn && !isForced) return
     drawn = line
     stdout.write(CLEAR_LINE + line)
@@ -76,8 +80,12 @@ export function liveView(keys: Keys): View {
 
   return {
     event(event) {
-      if (event.event === 'served') figures.set(event.participantId, event)
-      const line = sentenceOf(event)
+      const isKnown = event.event === 'state' && event.state === 'online' && joined.has(event.participantId)
+      const line = isKnown ? undefined : sentenceOf(event, codes.get(event.participantId))
+      if (event.event === 'joined') {
+        joined.add(event.participantId)
+        codes.set(event.participantId, event.room.code)
+      } else if (event.event === 'state') joined.delete(event.participantId)
       if (line !== undefined) say(printable(line))
       else draw()
     },
@@ -103,7 +111,7 @@ export function liveView(keys: Keys): View {
   }
 }
 
-function sentenceOf(event: AgentEvent): string | undefined {
+function sentenceOf(event: AgentEvent, code: string | undefined): string | undefined {
   const { participantId: id } = event
   switch (event.event) {
     case 'joined':
@@ -114,9 +122,7 @@ function sentenceOf(event: AgentEvent): string | undefined {
         ...event.removed.map((model) => `${id}: - ${model}`),
       ].join('\n')
     case 'state':
-      return event.reason === undefined
-        ? `${id} is ${STATES[event.state]}`
-        : `${id} is ${STATES[event.state]}: ${event.reason}`
+      return `${id} is ${STATES[event.state]}${event.reason === undefined ? '' : `: ${event.reason}`}${adviceFor(event.state, code)}`
     case 'notice':
       return `${id}: ${event.message}`
     case 'left':
@@ -124,6 +130,12 @@ function sentenceOf(event: AgentEvent): string | undefined {
     default:
       return undefined
   }
+}
+
+/** Where it takes somebody to go on. */
+function adviceFor(state: State, code: string | undefined): string {
+  if (state !== 'waiting' || code === undefined) return ''
+  return `. It joins by itself once somebody opens it again: \`${called(`create NAME --code ${code}`)}\``
 }
 
 /** Names that one line shows. */
@@ -134,25 +146,24 @@ function listed(models: readonly string[]): string {
   return models.slice(0, MAX_LISTED).join(', ') + (more > 0 ? ` and ${more} more` : '')
 }
 
-function statusLine(
-  memberships: readonly Membership[],
-  figures: ReadonlyMap<string, { requests: number; running: number; tokensPerSecond?: number }>,
-): string {
-  const all = memberships.map((each) => ({
-    ...figures.get(each.id),
-    ...each.served(),
-    running: each.running() ?? figures.get(each.id)?.running ?? 0,
-  }))
+function statusLine(memberships: readonly Membership[]): string {
+  const served = memberships.map((each) => each.served())
   const sum = (key: 'requests' | 'running' | 'tokensPerSecond') =>
-    all.reduce((total, each) => total + (each[key] ?? 0), 0)
-  const states = [...new Set(memberships.map(({ state }) => STATES[state]))].join(', ')
-  const isPaused = memberships.every(({ state }) => state === 'paused')
+    served.reduce((total, each) => total + (each[key] ?? 0), 0)
+  const running = sum('running')
   const parts = [
-    states,
+    [...new Set(memberships.map(({ state }) => STATES[state]))].join(', '),
     `${countOf(sum('requests'), 'request')} served`,
-    `${sum('running')} running`,
-    `${sum('tokensPerSecond').toFixed(1)} tokens/s`,
-    isPaused ? '[p] resume  [q] leave' : '[p] pause  [q] leave',
+    `${running} running`,
+    // How fast the last one was says nothing of now.
+    ...(running > 0 ? [`${sum('tokensPerSecond').toFixed(1)} tokens/s`] : []),
+    keysFor(memberships),
   ]
   return parts.join(' · ')
+}
+
+function keysFor(memberships: readonly Membership[]): string {
+  const areAll = (wanted: State) => memberships.every(({ state }) => state === wanted)
+  if (areAll('leaving')) return '[Ctrl-C] end at once'
+  return areAll('paused') ? '[p] resume  [q] leave' : '[p] pause  [q] leave'
 }

@@ -5,7 +5,7 @@ import { openIdentities } from '../../src/agent/identities.ts'
 import { createHub } from '../../src/hub.ts'
 import { type Agent, startAgent } from '../support/agents.ts'
 import { eventually } from '../support/cli.ts'
-import { answerNever, type FakeLlm, startFakeLlm } from '../support/fake-llm.ts'
+import { answerNever, answerStream, type FakeLlm, startFakeLlm } from '../support/fake-llm.ts'
 import { call, openRoom, startHub } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { bearer, type ManagedRoom, manageRoom } from '../support/managed.ts'
@@ -266,6 +266,34 @@ t.test(
     t.match((await room.look('alice')).body.participant, { status: 'online' })
   },
 )
+
+t.test('tunnel: what was served is counted on, whatever came in between', async (t) => {
+  const { room, llm, agent } = await setUp(t, 'tunnel')
+  const served = (count: number) =>
+    agent.until('served', ({ requests, running }) => requests === count && running === 0)
+  await room.chat()
+  await served(1)
+  llm.answer((_request, response) => void response.destroy())
+  await agent.until('state', ({ state }) => state === 'away')
+  llm.answer(ollama('a', 'b'))
+  await agent.until('state', ({ state }) => state === 'online')
+  t.equal(agent.membership.served().requests, 1)
+  await room.chat()
+  await served(2)
+})
+
+t.test('tunnel: what ends while it leaves is told as ended', async (t) => {
+  const { room, llm, agent } = await setUp(t, 'tunnel')
+  llm.answer(tells(FINDABLE.ollama!(['a']), answerStream(['one ', 'two '], { pauseMs: 300 })))
+  const answer = room.chat({ model: 'a', stream: true }).catch(() => undefined)
+  await agent.until('served', ({ running }) => running === 1)
+  await agent.membership.leave()
+  await answer
+  t.match(
+    agent.events.findLast(({ event }) => event === 'served'),
+    { requests: 1, running: 0 },
+  )
+})
 
 t.test('killed while it was leaving it does not come back paused', async (t) => {
   const stateDir = t.testdir({})

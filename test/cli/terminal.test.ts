@@ -1,6 +1,8 @@
 import t, { type Test } from 'tap'
 import { machine } from '../support/cli.ts'
+import { answerNever } from '../support/fake-llm.ts'
 import { openRoom, startHub } from '../support/hub.ts'
+import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { noTerminal, onTerminal } from '../support/terminal.ts'
 import { kitchen } from './kit.ts'
 
@@ -14,7 +16,7 @@ t.test('the live line: what it did, how it stands; p pauses and resumes, q leave
   await terminal.until(
     /Joined Kitchen \(\w+\) as alice-ollama with llama3\.2:3b, qwen3:8b\. OpenAI base URL: http\S+\/v1\r\n/,
   )
-  await terminal.until(/online · 0 requests served · 0 running · 0\.0 tokens\/s · \[p\] pause {2}\[q\] leave/)
+  await terminal.until(/online · 0 requests served · 0 running · \[p\] pause {2}\[q\] leave/)
   terminal.type('p')
   await terminal.until(/alice-ollama is paused/)
   await terminal.until(/paused · .* \[p\] resume/)
@@ -42,6 +44,30 @@ t.test('requests that were served are counted', { skip }, async (t) => {
   await terminal.until(/\[q\] leave/)
   t.equal((await room.chat()).status, 200)
   await terminal.until(/1 request served/)
+})
+
+t.test('while it leaves the only key is the one that ends at once', { skip }, async (t) => {
+  const { hub, room, code, llm } = await kitchen(t)
+  llm.answer(tells(FINDABLE.ollama!(['a']), answerNever))
+  const terminal = onTerminal(t, ['join', code, '--hub', hub, '--endpoint', llm.url])
+  await terminal.until(/\[q\] leave/)
+  const answer = room.chat().catch(() => undefined)
+  await terminal.until(/1 running · 0\.0 tokens\/s/)
+  terminal.type('q')
+  await terminal.until(/leaving · [^[]*\[Ctrl-C\] end at once/)
+  terminal.type(CTRL_C)
+  t.equal(await terminal.exitCode, 130)
+  await answer
+})
+
+t.test('the room is gone: it says what would bring it back', { skip }, async (t) => {
+  const { hub, room, code, llm } = await kitchen(t)
+  const terminal = onTerminal(t, ['join', code, '--hub', hub, '--endpoint', llm.url])
+  await terminal.until(/\[q\] leave/)
+  await room.close()
+  await terminal.until(new RegExp(`waiting for the room: .*\`potluck create NAME --code ${code}\``))
+  terminal.type('q')
+  t.equal(await terminal.exitCode, 0)
 })
 
 t.test('--json is for programs on a terminal too', { skip }, async (t) => {
@@ -102,7 +128,6 @@ t.test('Ctrl-C at a question ends at once', { skip }, async (t) => {
 t.test('ask: what a model says can’t play with the terminal', { skip }, async (t) => {
   const { hub, code, llm, join } = await kitchen(t)
   const { answerStream } = await import('../support/fake-llm.ts')
-  const { FINDABLE, tells } = await import('../support/llm-kinds.ts')
   llm.answer(tells(FINDABLE.ollama!(['a']), answerStream(['safe\u0007\u009B31m', '\u001B]0;title\u0007 text'])))
   await join()
   const terminal = onTerminal(t, ['ask', code, 'hi', '--hub', hub])
