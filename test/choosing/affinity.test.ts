@@ -83,7 +83,7 @@ function createReference() {
     note(machine: string, letters: string, slots: number): void {
       if (letters === '') return
       const others = (read.get(machine) ?? []).filter((before) => !letters.startsWith(before))
-      read.set(machine, [...others, letters].slice(-2 * slots))
+      read.set(machine, [...others, letters].slice(-slots))
     },
     warm: (machine: string, letters: string) =>
       Math.max(0, ...(read.get(machine) ?? []).map((before) => shared(before, letters))),
@@ -121,37 +121,37 @@ t.test('the longest shared beginning counts, of all that is remembered', async (
 t.test('what goes on takes the place of what it goes on from', async (t) => {
   const { note, warm } = open()
   const conversation = 'abcdefghijklmnopqrstuvwxyz'
-  note('m', 'Another conversation', 1)
-  for (let length = 1; length <= conversation.length; length++) note('m', conversation.slice(0, length), 1)
+  note('m', 'Another conversation', 2)
+  for (let length = 1; length <= conversation.length; length++) note('m', conversation.slice(0, length), 2)
   t.equal(warm('m', conversation), conversation.length)
   t.equal(warm('m', 'Another conversation'), 'Another conversation'.length, 'it is the second of two')
 })
 
 t.test('the same prompt again is one conversation, and the newest', async (t) => {
   const { note, warm } = open()
-  for (let time = 0; time < 5; time++) note('m', 'one', 1)
-  note('m', 'two', 1)
-  note('m', 'one', 1)
-  note('m', 'third', 1)
+  for (let time = 0; time < 5; time++) note('m', 'one', 2)
+  note('m', 'two', 2)
+  note('m', 'one', 2)
+  note('m', 'third', 2)
   t.equal(warm('m', 'one'), 3)
   t.equal(warm('m', 'two'), 1, 'a t it shares with the third')
 })
 
 t.test('of a branch that is dropped, what others share stays', async (t) => {
   const { note, warm, warmest } = open()
-  note('m', 'abcd', 1)
-  note('m', 'abxy', 1)
-  note('m', 'other', 1)
+  note('m', 'abcd', 2)
+  note('m', 'abxy', 2)
+  note('m', 'other', 2)
   t.equal(warm('m', 'abcd'), 2)
   t.equal(warm('m', 'abxy'), 4)
-  note('m', 'last', 1)
+  note('m', 'last', 2)
   t.equal(warm('m', 'abxy'), 0)
   t.strictSame(warmest('abxy'), [])
 })
 
-t.test('a machine keeps two conversations a slot, the newest', async (t) => {
+t.test('a machine keeps a conversation a slot, the newest', async (t) => {
   const { note, warm } = open()
-  for (const letter of '0123456789') note('m', letter, 3)
+  for (const letter of '0123456789') note('m', letter, 6)
   t.strictSame(
     Array.from('0123456789', (letter) => warm('m', letter)),
     [0, 0, 0, 0, 1, 1, 1, 1, 1, 1],

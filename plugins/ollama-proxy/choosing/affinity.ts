@@ -6,8 +6,11 @@ export const BLOCK_BYTES = 512
 /** Of one prompt: 128 KiB, beyond which all are told apart already. */
 export const MAX_BLOCKS = 256
 
-/** Conversations that are taken to be warm on a machine, per slot: servers keep about one each. */
-const CHAINS_PER_SLOT = 2
+/**
+ * Conversations that are taken to be warm on a machine, per slot: servers keep the last one. Whoever is sent where nothing is
+ * warm any more waits longer than whoever is sent to the fastest at once.
+ */
+const CHAINS_PER_SLOT = 1
 
 /** On one machine, however many slots it says it has. */
 export const MAX_CHAINS = 64

@@ -84,6 +84,12 @@ export interface SchedulerOptions {
 /** A server that has never been measured is taken for a middling one, ms a byte. */
 const USUAL_MS_PER_BYTE = 0.1
 
+/**
+ * How much slower a machine is taken to be when it is full: most of that is in what was measured there already, and the rest
+ * is enough to spread requests over machines that are about as fast.
+ */
+const LOAD_WEIGHT = 0.25
+
 /** How much the newest request weighs in what a client's requests usually take. */
 const WEIGHT = 0.5
 
@@ -245,7 +251,7 @@ export function createScheduler(options: SchedulerOptions) {
     const { seat, state } = place
     place.isLoaded = state.isLoaded ?? true
     place.msPerByte = msPerByteOf(seat)
-    place.pace = place.msPerByte * (1 + loadOf(seat))
+    place.pace = place.msPerByte * slownessOf(seat)
     place.lastTurn = seat.lastTurn
   }
 
@@ -273,11 +279,15 @@ export function createScheduler(options: SchedulerOptions) {
     return machine.running / machine.capacity
   }
 
+  function slownessOf(seat: Seat): number {
+    return 1 + LOAD_WEIGHT * loadOf(seat)
+  }
+
   // --- who gets what
 
   /** How long it would take to read the prompt, ms, as far as that can be told; a machine that does other things besides is slower. */
   function costOf({ seat }: Place, warmBytes: number, { bytes }: Prefix): number {
-    return Math.max(0, bytes - warmBytes) * msPerByteOf(seat) * (1 + loadOf(seat))
+    return Math.max(0, bytes - warmBytes) * msPerByteOf(seat) * slownessOf(seat)
   }
 
   interface Choice {
