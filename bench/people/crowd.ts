@@ -4,8 +4,14 @@ import { answerOf, BYTES_PER_TOKEN, type Work } from './machines.ts'
 
 /** Where requests go, and how they end. */
 export interface Target {
-  /** The chat completions that serve this one. */
-  route(person: number, work: Work): { url: string; headers?: Record<string, string>; onEnd?(): void }
+  /** The chat completions that serve this one, once it may go there. */
+  route(person: number, work: Work): Route | Promise<Route>
+}
+
+export interface Route {
+  readonly url: string
+  readonly headers?: Record<string, string>
+  onEnd?(): void
 }
 
 export interface CrowdOptions {
@@ -87,10 +93,10 @@ export async function runCrowd(target: Target, options: CrowdOptions): Promise<F
 
   /** @returns the time to the first token, ms; undefined where the run has ended meanwhile */
   async function ask(person: number, work: Work, messages: object[]): Promise<number | undefined> {
-    const { url, headers = {}, onEnd = () => {} } = target.route(person, work)
     const body = JSON.stringify({ model: '*', stream: true, max_tokens: work.answerTokens, messages })
-    const { origin, pathname } = new URL(url)
     const startedAt = performance.now()
+    const { url, headers = {}, onEnd = () => {} } = await target.route(person, work)
+    const { origin, pathname } = new URL(url)
     try {
       const answer = await agent.request({
         origin,

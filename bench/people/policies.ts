@@ -1,5 +1,5 @@
 import { createHub } from '../../src/hub.ts'
-import { randomFrom, type Target } from './crowd.ts'
+import { type Route, randomFrom, type Target } from './crowd.ts'
 import { costOf, type Machine, type Slot, type Work } from './machines.ts'
 
 export interface Policy {
@@ -82,13 +82,53 @@ const oracle: Policy = {
   },
 }
 
+/** The same knowledge; but nobody waits while a slot is free, however slow, and then it is first come first served. */
+const eagerOracle: Policy = {
+  name: 'oracle that leaves no slot free',
+  async start(machines) {
+    const slots = machines.flatMap((machine) =>
+      Array.from({ length: machine.spec.slots }, () => ({ machine, cached: '', isBusy: false })),
+    )
+    const waiting: { work: Work; go(route: Route): void }[] = []
+
+    function bestFree(work: Work): (typeof slots)[number] | undefined {
+      const readMs = ({ machine, cached }: (typeof slots)[number]) => costOf(machine.spec, cached, work).readMs
+      const free = slots.filter(({ isBusy }) => !isBusy)
+      return free.sort((one, other) => readMs(one) - readMs(other))[0]
+    }
+
+    function take(slot: (typeof slots)[number], work: Work): Route {
+      slot.isBusy = true
+      slot.cached = work.prompt
+      return {
+        url: `${slot.machine.url}${PATH}`,
+        onEnd() {
+          slot.isBusy = false
+          const next = waiting.shift()
+          next?.go(take(slot, next.work))
+        },
+      }
+    }
+
+    return {
+      route(_person, work) {
+        const slot = bestFree(work)
+        return slot === undefined ? new Promise((go) => waiting.push({ work, go })) : take(slot, work)
+      },
+      stop: NOTHING_TO_STOP,
+    }
+  },
+}
+
 const MAX_PEOPLE = 64
 
 /** A hub with a room where everybody has a key of their own. */
 const potluck: Policy = {
   name: 'Potluck',
-  async start(machines) {
-    const hub = createHub({ host: '127.0.0.1', port: 0, offlineAfterMs: 86_400_000, learnIntervalMs: 0 })
+  async start(machines, speedUp) {
+    // What it measures, and what it forgets as time goes by, is in the time of the crowd.
+    const clock = { now: Date.now, elapsed: () => performance.now() * speedUp }
+    const hub = createHub({ host: '127.0.0.1', port: 0, offlineAfterMs: 86_400_000, learnIntervalMs: 0, clock })
     const url = await hub.listen()
     const post = async <T>(path: string, body: object, token?: string): Promise<T> => {
       const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
@@ -114,7 +154,7 @@ const potluck: Policy = {
   },
 }
 
-export const POLICIES: readonly Policy[] = [oracle, potluck, leastConnections, roundRobin, random]
+export const POLICIES: readonly Policy[] = [oracle, eagerOracle, potluck, leastConnections, roundRobin, random]
 
 /** Whatever balances behind a URL of its own: the same people are sent there. */
 export function remote(url: string): Policy {

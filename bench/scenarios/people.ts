@@ -70,11 +70,12 @@ async function run(bench: Bench): Promise<Outcome> {
   const where = ' beside somebody greedy'
   return {
     title: 'What people feel',
-    method: `${PEOPLE} people chat on 8 unequal machines, from 4 slots at 90 tokens a second to one slot at 7, whose servers are simulated to the prefix in each slot's cache; ${SPEED_UP} times as fast as in life. The oracle knows how long everything will take, and sends each request where its first token comes soonest. ${CROWDS} crowds; the greedy one asks as much as ${GREED} others without a pause, and is left out of the figures. Also by \`npm run bench:people\`, against any URL.`,
+    method: `${PEOPLE} people chat on 8 unequal machines, from 4 slots at 90 tokens a second to one slot at 7, whose servers are simulated to the prefix in each slot's cache; ${SPEED_UP} times as fast as in life. The oracle knows how long everything will take, and sends each request where its first token comes soonest, though it may wait there while another slot is free; Potluck never lets that be, nor does the second oracle. ${CROWDS} crowds; the greedy one asks as much as ${GREED} others without a pause, and is left out of the figures. Also by \`npm run bench:people\`, against any URL.`,
     verdicts: [
       judge(plain, ['Potluck', 'oracle'], TIMES_ORACLE),
       judge(plain, ['Potluck', 'least connections'], SHARE_OF_LEAST_CONNECTIONS),
       judge(plain, ['oracle', 'least connections']),
+      judge(plain, ['Potluck', 'oracle that leaves no slot free']),
       judge(greedy, ['Potluck', 'oracle'], TIMES_ORACLE_BESIDE_GREED, where),
       judgeFairness(greedy),
     ],
