@@ -10,7 +10,14 @@ declare module 'fastify' {
 }
 
 /** Asked every few seconds by machines; at `info` they would hide everything else. */
-const ROUTINE = new Set(['/health', '/livez', '/readyz', '/rooms/:code/health'])
+const ROUTINE = new Set([
+  'GET /health',
+  'GET /livez',
+  'GET /readyz',
+  'POST /rooms/:code/health',
+  // A running `potluck join` looks how its participant is.
+  'GET /rooms/:code/participants/:id',
+])
 
 type Level = 'debug' | 'info'
 
@@ -18,7 +25,7 @@ type Level = 'debug' | 'info'
 export function logRequests(app: FastifyInstance): void {
   app.decorateRequest('served')
   app.addHook('onRequest', (request, reply, done) => {
-    const level = ROUTINE.has(request.routeOptions.url ?? '') ? 'debug' : 'info'
+    const level = ROUTINE.has(`${request.method} ${request.routeOptions.url}`) ? 'debug' : 'info'
     if (isHeard(app.log, level)) noteEnd(request, reply, level)
     done()
   })

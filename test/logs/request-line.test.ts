@@ -135,6 +135,11 @@ t.test('what machines ask every few seconds is told at debug alone', async (t) =
   }
   const beat = await lineOf(() => call('POST', `${base}/health`, { id: 'alice' }, bearer(token)))
   t.hasStrict(beat, { level: DEBUG, route: '/rooms/:code/health', status: 200 })
+  const participant = '/rooms/:code/participants/:id'
+  const look = await lineOf(() => call('GET', `${base}/participants/alice`))
+  t.hasStrict(look, { level: DEBUG, route: participant, status: 200 })
+  const change = await lineOf(() => call('PATCH', `${base}/participants/alice`, { paused: true }, bearer(token)))
+  t.hasStrict(change, { level: INFO, route: participant, status: 200 })
 })
 
 t.test('an event stream has its line when it has ended', async (t) => {
