@@ -351,8 +351,10 @@ export class Membership {
     return isInContact && (await this.#enrolment.isSameRoom()) ? 'removed' : undefined
   }
 
-  #emitJoined({ code, name }: { code: string; name: string }): void {
+  #emitJoined({ name }: { name: string }): void {
     const { nickname, server, place } = this.#options
+    // The hub need not be believed that it has another.
+    const { code } = place
     this.#emit({
       event: 'joined',
       nickname,

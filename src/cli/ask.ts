@@ -15,7 +15,7 @@ import {
   passwordNeeded,
   promptPassword,
 } from './options.ts'
-import { guarded, printable, printJson, tell } from './output.ts'
+import { guarded, oneLine, printable, printJson, tell } from './output.ts'
 
 interface AskOptions extends CommonOptions, PasswordOptions {
   model?: string
@@ -135,7 +135,7 @@ function figuresOf(answer: ChatAnswer, startedAt: number, firstAt: number | unde
 }
 
 function summary({ participant, model, ttftMs, durationMs, outputTokens, tokensPerSecond }: Figures): string {
-  const who = `${printable(participant ?? 'somebody')}${model === undefined ? '' : ` (${printable(model)})`}`
+  const who = `${oneLine(participant ?? 'somebody')}${model === undefined ? '' : ` (${oneLine(model)})`}`
   const count = outputTokens === undefined ? '' : `${outputTokens} tokens in `
   const speed = tokensPerSecond === undefined ? '' : `, ${tokensPerSecond} tokens/s`
   const first = ttftMs === undefined ? '' : `, the first after ${(ttftMs / 1000).toFixed(2)} s`

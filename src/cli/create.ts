@@ -6,7 +6,7 @@ import { stateDirectory } from '../agent/state-directory.ts'
 import type { CreatedRoom } from '../client/client.ts'
 import { findHub } from './hubs.ts'
 import { addCommon, addPassword, type CommonOptions, examples, type PasswordOptions, passwordFrom } from './options.ts'
-import { guarded, print, printable, printJson } from './output.ts'
+import { codeOf, guarded, oneLine, print, printJson } from './output.ts'
 
 interface CreateOptions extends CommonOptions, PasswordOptions {
   code?: string
@@ -40,12 +40,13 @@ async function create(name: string, options: CreateOptions): Promise<void> {
     { credential: process.env.POTLUCK_ADMIN_TOKEN || undefined },
   )
   const { room } = created
-  const baseUrl = `${hub.url}/rooms/${room.code}/v1`
+  const roomCode = codeOf(room.code)
+  const baseUrl = `${hub.url}/rooms/${roomCode}/v1`
   const hostTokenFile = await keepHostToken(hub.url, created)
   if (options.json === true)
     return printJson({ hub: hub.url, room, protected: created.protected, baseUrl, hostTokenFile })
-  print(`Opened ${printable(room.name)}: its code is ${room.code}`)
-  print(`Bring a model:  potluck join ${room.code}${options.hub === undefined ? '' : ` --hub ${hub.url}`}`)
+  print(`Opened ${oneLine(room.name)}: its code is ${roomCode}`)
+  print(`Bring a model:  potluck join ${roomCode}${options.hub === undefined ? '' : ` --hub ${hub.url}`}`)
   print(`Use the models: OpenAI base URL ${baseUrl}, API key: ${created.protected ? "the room's password" : 'any'}`)
   print(`You are its host: your token is kept in ${hostTokenFile}`)
 }
@@ -57,7 +58,7 @@ async function keepHostToken(hub: string, { room, hostToken }: CreatedRoom): Pro
     .digest('hex')
     .slice(0, 16)
   // The code is the hub's to say, and a file's name is not.
-  const file = join(stateDirectory(), 'rooms', `${room.code.replace(/[^A-Z0-9]/g, '').slice(0, 12)}-${key}.json`)
+  const file = join(stateDirectory(), 'rooms', `${codeOf(room.code)}-${key}.json`)
   await writeJson(file, { hub, code: room.code, roomId: room.id, name: room.name, hostToken })
   return file
 }

@@ -17,7 +17,7 @@ import { called } from './invocation.ts'
 import type { JoinOptions } from './join.ts'
 import { jsonView, liveView, type View } from './live.ts'
 import { chooseRoom, isTerminal, noSuchRoom, passwordFrom, passwordNeeded, promptPassword } from './options.ts'
-import { tell } from './output.ts'
+import { codeOf, tell } from './output.ts'
 import { chooseServers } from './servers.ts'
 
 /** Wrong passwords of one person at the keyboard. */
@@ -42,7 +42,7 @@ export async function join(text: string | undefined, options: JoinOptions, isJso
   }
   const stay = new Stay(options, isJson)
   for (const notice of notices) stay.view.notice(notice)
-  await stay.run(hub, { code: room.code, isProtected: room.protected }, servers)
+  await stay.run(hub, { code: codeOf(room.code), isProtected: room.protected }, servers)
 }
 
 function checkTogether({ header, endpoint, direct }: JoinOptions): void {

@@ -2,7 +2,7 @@ import type { AgentEvent, State } from '../agent/events.ts'
 import type { Membership } from '../agent/membership.ts'
 import { called } from './invocation.ts'
 import { countOf } from './options.ts'
-import { printable, printJson } from './output.ts'
+import { oneLine, printJson } from './output.ts'
 
 /** Shows what happens to the participants of this process. */
 export interface View {
@@ -56,7 +56,7 @@ export function liveView(keys: Keys): View {
 
   const draw = (isForced = false) => {
     if (timer === undefined) return
-    const line = statusLine(memberships).slice(0, Math.max((stdout.columns ?? 80) - 1, 20))
+    const line = oneLine(statusLine(memberships)).slice(0, Math.max((stdout.columns ?? 80) - 1, 20))
     if (line === drawn && !isForced) return
     drawn = line
     stdout.write(CLEAR_LINE + line)
@@ -81,15 +81,15 @@ export function liveView(keys: Keys): View {
   return {
     event(event) {
       const isKnown = event.event === 'state' && event.state === 'online' && joined.has(event.participantId)
-      const line = isKnown ? undefined : sentenceOf(event, codes.get(event.participantId))
+      const lines = isKnown ? [] : sentencesOf(event, codes.get(event.participantId))
       if (event.event === 'joined') {
         joined.add(event.participantId)
         codes.set(event.participantId, event.room.code)
       } else if (event.event === 'state') joined.delete(event.participantId)
-      if (line !== undefined) say(printable(line))
-      else draw()
+      for (const line of lines) say(oneLine(line))
+      if (lines.length === 0) draw()
     },
-    notice: (message) => say(printable(message)),
+    notice: (message) => say(oneLine(message)),
     start(all) {
       memberships = all
       timer = setInterval(draw, REDRAW_MS)
@@ -111,24 +111,25 @@ export function liveView(keys: Keys): View {
   }
 }
 
-function sentenceOf(event: AgentEvent, code: string | undefined): string | undefined {
+function sentencesOf(event: AgentEvent, code: string | undefined): string[] {
   const { participantId: id } = event
   switch (event.event) {
     case 'joined':
-      return `Joined ${event.room.name} (${event.room.code}) as ${id} with ${listed(event.models)}. OpenAI base URL: ${event.baseUrl}`
-    case 'models':
       return [
-        ...event.added.map((model) => `${id}: + ${model}`),
-        ...event.removed.map((model) => `${id}: - ${model}`),
-      ].join('\n')
+        `Joined ${event.room.name} (${event.room.code}) as ${id} with ${listed(event.models)}. OpenAI base URL: ${event.baseUrl}`,
+      ]
+    case 'models':
+      return [...event.added.map((model) => `${id}: + ${model}`), ...event.removed.map((model) => `${id}: - ${model}`)]
     case 'state':
-      return `${id} is ${STATES[event.state]}${event.reason === undefined ? '' : `: ${event.reason}`}${adviceFor(event.state, code)}`
+      return [
+        `${id} is ${STATES[event.state]}${event.reason === undefined ? '' : `: ${event.reason}`}${adviceFor(event.state, code)}`,
+      ]
     case 'notice':
-      return `${id}: ${event.message}`
+      return [`${id}: ${event.message}`]
     case 'left':
-      return event.message === undefined ? `${id} has left` : `${id}: ${event.message}`
+      return [event.message === undefined ? `${id} has left` : `${id}: ${event.message}`]
     default:
-      return undefined
+      return []
   }
 }
 
@@ -149,7 +150,7 @@ function listed(models: readonly string[]): string {
 function statusLine(memberships: readonly Membership[]): string {
   const served = memberships.map((each) => each.served())
   const sum = (key: 'requests' | 'running' | 'tokensPerSecond') =>
-    served.reduce((total, each) => total + (each[key] ?? 0), 0)
+    served.reduce((total, each) => total + (Number(each[key]) || 0), 0)
   const running = sum('running')
   const parts = [
     [...new Set(memberships.map(({ state }) => STATES[state]))].join(', '),

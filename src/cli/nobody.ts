@@ -3,7 +3,7 @@ import type { Participant } from '../../schemas/participant.ts'
 import type { Client } from '../client/client.ts'
 import { Failure } from './exit-codes.ts'
 import { called } from './invocation.ts'
-import { printable } from './output.ts'
+import { oneLine } from './output.ts'
 
 const NOBODY = new Set(['PTL_NO_PARTICIPANT', 'PTL_PARTICIPANT_OFFLINE', 'PTL_PARTICIPANT_PAUSED'])
 
@@ -36,7 +36,7 @@ function failureFor({ code, model }: Asked, all: readonly Participant[], aliases
   const meant = all.filter((participant) => isMeant(participant, model))
   const there = thereAre([...new Set(all.filter(isHere).flatMap(({ models }) => models)), ...aliases])
   if (meant.length === 0)
-    return new Failure('noModel', `Nobody in ${code} offers ${printable(model ?? 'a model')}. ${there}`)
+    return new Failure('noModel', `Nobody in ${code} offers ${oneLine(model ?? 'a model')}. ${there}`)
   // Meanwhile somebody came.
   if (meant.some(isHere)) return undefined
   const who = meant.map(({ id, status }) => `${id} ${status === 'offline' ? 'is offline' : 'has paused'}`)
@@ -60,5 +60,5 @@ function thereAre(names: readonly string[]): string {
 
 function listed(names: readonly string[]): string {
   const more = names.length - MAX_LISTED
-  return names.slice(0, MAX_LISTED).map(printable).join(', ') + (more > 0 ? ` and ${more} more` : '')
+  return names.slice(0, MAX_LISTED).map(oneLine).join(', ') + (more > 0 ? ` and ${more} more` : '')
 }

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import type { Client } from '../client/client.ts'
 import { Failure } from './exit-codes.ts'
 import { called } from './invocation.ts'
-import { printable } from './output.ts'
+import { codeOf, oneLine } from './output.ts'
 import { password as askPassword, select } from './prompts.ts'
 
 export interface CommonOptions {
@@ -75,13 +75,15 @@ export async function chooseRoom(hub: Client): Promise<string> {
   return select(
     'Which room?',
     rooms.map(({ code, name, participantCount }) => ({
-      value: code,
-      name: `${printable(name)} (${code}, ${countOf(participantCount, 'participant')})`,
+      value: codeOf(code),
+      name: `${oneLine(name)} (${codeOf(code)}, ${countOf(participantCount, 'participant')})`,
     })),
   )
 }
 
-export function countOf(count: number, noun: string): string {
+/** @param count a hub may say anything */
+export function countOf(count: unknown, noun: string): string {
+  if (!Number.isFinite(count)) return `? ${noun}s`
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
@@ -90,8 +92,8 @@ const MAX_LISTED = 10
 
 export async function noSuchRoom(hub: Client, code: string): Promise<Failure> {
   const rooms = await hub.rooms().catch(() => [])
-  const listed = rooms.slice(0, MAX_LISTED).map((room) => `${room.code} (${printable(room.name)})`)
+  const listed = rooms.slice(0, MAX_LISTED).map((room) => `${codeOf(room.code)} (${oneLine(room.name)})`)
   const more = rooms.length > MAX_LISTED ? ` and ${rooms.length - MAX_LISTED} more` : ''
   const there = rooms.length === 0 ? 'None is listed there' : `There are ${listed.join(', ')}${more}`
-  return new Failure('noSuch', `No room ${printable(code)} at ${hub.url}. ${there}`)
+  return new Failure('noSuch', `No room ${oneLine(code)} at ${hub.url}. ${there}`)
 }

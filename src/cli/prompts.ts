@@ -1,11 +1,14 @@
+import { oneLine } from './output.ts'
+
 /** Loaded only where somebody is asked: the other commands start without them. */
 
 export async function password(message: string): Promise<string> {
   const { default: ask } = await import('@inquirer/password')
-  return ask({ message }, { output: process.stderr })
+  return ask({ message: oneLine(message) }, { output: process.stderr })
 }
 
 export async function select(message: string, choices: { value: string; name: string }[]): Promise<string> {
   const { default: ask } = await import('@inquirer/select')
-  return ask({ message, choices }, { output: process.stderr })
+  const shown = choices.map(({ value, name }) => ({ value, name: oneLine(name) }))
+  return ask({ message: oneLine(message), choices: shown }, { output: process.stderr })
 }

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { findHub } from './hubs.ts'
 import { called } from './invocation.ts'
 import { addCommon, type CommonOptions, countOf, examples } from './options.ts'
-import { guarded, print, printable, printJson, table } from './output.ts'
+import { codeOf, guarded, oneLine, print, printJson, table } from './output.ts'
 
 export function roomsCommand(): Command {
   const command = addCommon(new Command('rooms').description('List the rooms of the hub'))
@@ -20,9 +20,9 @@ async function list({ hub: address, json }: CommonOptions): Promise<void> {
   if (json === true) return printJson({ hub: hub.url, rooms })
   if (rooms.length === 0) return print(`No room is listed at ${hub.url}: open one by \`${called('create NAME')}\``)
   const lines = rooms.map(({ code, name, participantCount }) => [
-    code,
-    printable(name),
+    codeOf(code),
+    oneLine(name),
     countOf(participantCount, 'participant'),
   ])
-  print(table(lines))
+  for (const line of table(lines)) print(line)
 }

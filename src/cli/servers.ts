@@ -2,7 +2,7 @@ import { endpointOf, findServers } from '../agent/llm/find.ts'
 import { KIND_NAMES, type LlmServer, type Look, lookAt } from '../agent/llm/server.ts'
 import { missing, offered } from '../agent/models.ts'
 import { Failure } from './exit-codes.ts'
-import { printable } from './output.ts'
+import { oneLine } from './output.ts'
 
 export interface ServerWishes {
   endpoint: readonly string[]
@@ -27,8 +27,8 @@ export async function chooseServers({ endpoint, model, headers }: ServerWishes):
   if (filled.length === 0) throw new Failure('noModel', notices.join('. '))
   const unknown = missing(filled, model)
   if (unknown.length > 0) {
-    const there = filled.flatMap(({ models }) => models).map(printable)
-    throw new Failure('noModel', `No model ${unknown.map(printable).join(', ')} here. There are ${there.join(', ')}`)
+    const there = filled.flatMap(({ models }) => models).map(oneLine)
+    throw new Failure('noModel', `No model ${unknown.map(oneLine).join(', ')} here. There are ${there.join(', ')}`)
   }
   for (const { models, url } of filled) {
     const dropped = model.length > 0 ? 0 : models.length - offered(models, []).length
@@ -60,7 +60,7 @@ async function named(endpoints: readonly string[], headers: ServerWishes['header
     if (url === undefined)
       throw new Failure(
         'usage',
-        `--endpoint ${printable(text)} is no address of an LLM server: give it like http://127.0.0.1:11434`,
+        `--endpoint ${oneLine(text)} is no address of an LLM server: give it like http://127.0.0.1:11434`,
       )
     return url
   })
