@@ -229,7 +229,6 @@ export class Membership {
     this.#lost = undefined
     void link.lost?.then((lost) => this.#onLost(link, lost))
     this.#isMember = true
-    this.#contact()
   }
 
   #onLost(link: Link, lost: LinkLost): void {
@@ -243,6 +242,7 @@ export class Membership {
     this.#link = undefined
   }
 
+  /** Not before the hub has shown the participant: one that takes every join and then knows nobody would be joined without end. */
   #contact(): void {
     this.#heardAt = performance.now()
     this.#failures = 0
@@ -336,8 +336,7 @@ export class Membership {
       this.#become('waiting', `the room ${this.#options.place.code} is gone`)
     } else if (isForgotten(refusal.code)) {
       this.#isMember = false
-      // The first time it joins anew at once.
-      if (this.#failures === 1) return
+      this.#become('reconnecting', refusal.message)
     } else if (isPassing(refusal)) this.#become('reconnecting', refusal.message)
     else return this.#finish('refused', error)
     await this.#backOff(refusal.retryAfterMs)

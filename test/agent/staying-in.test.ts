@@ -346,3 +346,64 @@ t.test('a hub that forgets it again and again is not flooded', async (t) => {
   isForgetful = false
   await agent.until('joined')
 })
+
+for (const [what, code] of [
+  ['knows nobody', 'PTL_PARTICIPANT_NOT_FOUND'],
+  ['takes no token', 'PTL_TOKEN_REQUIRED'],
+] as const) {
+  for (const every of [1, 2]) {
+    t.test(
+      `a hub that takes every join and ${what} at look ${every} of it: each join but the first is waited for`,
+      async (t) => {
+        const refusal = Object.assign(new Error('no'), { code })
+        const count = { joins: 0, looks: 0, waits: 0 }
+        const participant = { id: 'alice', nickname: 'Alice', models: ['a'], status: 'online' } as never
+        const refuse = async () => {
+          throw refusal
+        }
+        const hub = {
+          join: async () => {
+            count.joins += 1
+            return { participant, roomId: `room ${count.joins}`, token: 'token' }
+          },
+          room: async () => ({ id: 'other', code: 'KITCHEN', name: 'Kitchen' }),
+          participant: async () => {
+            count.looks += 1
+            return count.looks % every === 0 ? refuse() : participant
+          },
+          heartbeat: async () => {},
+          updateParticipant: refuse,
+          leave: async () => {},
+        }
+        const backoff = {
+          nextMs: () => {
+            count.waits += 1
+            return 1
+          },
+          reset: () => {},
+        }
+        const llm = await startFakeLlm(t, ollama('a'))
+        const transport = {
+          via: 'tunnel' as const,
+          joinFields: async () => ({ tunnel: true }),
+          open: async () => anyLink,
+        }
+        const more = { hub, transport, backoff, beatMs: 1 }
+        await startAgent(t, { hubUrl: 'http://127.0.0.1:1', code: 'KITCHEN', endpoint: llm.url, ...more })
+        await eventually(
+          () => count.joins,
+          (joins) => joins >= 10,
+        )
+        t.ok(count.waits >= count.joins - 1, JSON.stringify(count))
+      },
+    )
+  }
+}
+
+const anyLink = {
+  beat: async () => {},
+  running: () => 0,
+  served: () => undefined,
+  drain: async () => {},
+  close: () => {},
+}
