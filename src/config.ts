@@ -458,7 +458,7 @@ function checked(setting: Setting<unknown>, source: string, value: string): unkn
 }
 
 /** Read by other commands than `serve`; a shell that has them must still be able to start a hub. */
-const CLIENT_SIDE: ReadonlySet<string> = new Set(['POTLUCK_HUB', 'POTLUCK_PASSWORD'])
+const CLIENT_SIDE: ReadonlySet<string> = new Set(['POTLUCK_HUB', 'POTLUCK_PASSWORD', 'POTLUCK_HEADERS'])
 
 /**
  * Variables that look like settings and are none: a misspelt name would silently do nothing. Not an error, since

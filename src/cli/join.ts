@@ -6,7 +6,7 @@ import { guarded } from './output.ts'
 export interface JoinOptions extends CommonOptions, PasswordOptions {
   model: string[]
   endpoint: string[]
-  header: Record<string, string>
+  header: string[]
   nickname?: string
   id?: string
   slots?: number
@@ -34,10 +34,10 @@ export function joinCommand(): Command {
     .addOption(
       new Option(
         '--header <header>',
-        'credentials of your provider, as "Name: value", for the servers named by --endpoint; they never leave this machine; may be given several times',
+        'credentials of your provider, for the servers named by --endpoint, as "Name: value", which others on this machine can see here, so rather as @FILE or in POTLUCK_HEADERS, one a line; the hub never learns of them; may be given several times',
       )
-        .argParser(collectHeader)
-        .default({}, 'none'),
+        .argParser(collect)
+        .default([], 'none'),
     )
     .addOption(new Option('--nickname <name>', 'shown to the room (default: your user name)').argParser(nickname))
     .addOption(
@@ -58,7 +58,10 @@ export function joinCommand(): Command {
     ['potluck join K7QX2M --model llama3.2:3b', 'one model only'],
     ['potluck join K7QX2M --hub 192.168.1.5', 'the hub runs on another machine'],
     ['potluck join http://192.168.1.5:3000/rooms/K7QX2M', 'the same, by the URL of the room'],
-    ['potluck join K7QX2M --endpoint https://llm.example --header "Authorization: Bearer …"', 'a server with a key'],
+    [
+      'potluck join K7QX2M --endpoint https://llm.example --header @key.txt',
+      'a server with a key: the file says "Authorization: Bearer …"',
+    ],
     ['potluck join K7QX2M | jq .', 'for programs: one JSON object an event'],
   )
   command.action(
@@ -83,28 +86,6 @@ function isJson(_code: string | undefined, { json }: JoinOptions): boolean {
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value]
-}
-
-/** RFC 9110 §5.6.2 and §5.5: a token, and visible characters of one line. */
-const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/
-
-/** They would change the framing or the target of requests, not whom they come from. */
-const NOT_FOR_OWNERS = new Set([
-  'connection',
-  'content-length',
-  'host',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-
-function collectHeader(text: string, before: Record<string, string>): Record<string, string> {
-  const [, name, value] = HEADER.exec(text) ?? []
-  // The text may be a secret: it is not repeated.
-  if (name === undefined || value === undefined) throw new InvalidArgumentError('It must be like "Name: value".')
-  if (NOT_FOR_OWNERS.has(name.toLowerCase())) throw new InvalidArgumentError(`${name} is not for you to set.`)
-  return { ...before, [name.toLowerCase()]: value.trim() }
 }
 
 function nickname(text: string): string {

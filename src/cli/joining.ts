@@ -12,6 +12,7 @@ import { stateDirectory } from '../agent/state-directory.ts'
 import { tunnelTransport } from '../agent/tunnelled.ts'
 import type { Client } from '../client/client.ts'
 import { EXIT, exitOf, Failure } from './exit-codes.ts'
+import { headersFrom } from './headers.ts'
 import { findHub, readRoom } from './hubs.ts'
 import { called } from './invocation.ts'
 import type { JoinOptions } from './join.ts'
@@ -25,9 +26,10 @@ const MAX_PASSWORDS = 3
 
 /** `potluck join`, from the command line to the exit code. @throws Failure, and as the hub's API */
 export async function join(text: string | undefined, options: JoinOptions, isJson: boolean): Promise<void> {
-  checkTogether(options)
+  const wishes: Wishes = { ...options, headers: headersFrom(options.header) }
+  checkTogether(wishes)
   const given = readRoom(text)
-  const choosing = chooseServers({ ...options, headers: options.header })
+  const choosing = chooseServers(wishes)
   // Where both fail, the hub comes first.
   choosing.catch(() => {})
   const hub = await findHub({ hub: options.hub ?? given.hub })
@@ -40,18 +42,24 @@ export async function join(text: string | undefined, options: JoinOptions, isJso
       `--id names one participant, and there are ${servers.length} LLM servers here: choose one by --endpoint`,
     )
   }
-  const stay = new Stay(options, isJson)
+  const stay = new Stay(wishes, isJson)
   for (const notice of notices) stay.view.notice(notice)
   await stay.run(hub, { code: codeOf(room.code), isProtected: room.protected }, servers)
 }
 
-function checkTogether({ header, endpoint, direct }: JoinOptions): void {
-  if (Object.keys(header).length === 0) return
-  if (endpoint.length === 0) throw new Failure('usage', '--header needs --endpoint: who shall get it?')
+/** The options, and what they lead to. */
+interface Wishes extends JoinOptions {
+  headers: Readonly<Record<string, string>>
+}
+
+function checkTogether({ header, headers, endpoint, direct }: Wishes): void {
+  if (Object.keys(headers).length === 0) return
+  const what = header.length > 0 ? '--header' : 'POTLUCK_HEADERS'
+  if (endpoint.length === 0) throw new Failure('usage', `${what} needs --endpoint: who shall get it?`)
   if (direct === true)
     throw new Failure(
       'usage',
-      '--header needs the tunnel: with --direct the hub calls the server, and it must not know your credentials',
+      `${what} needs the tunnel: with --direct the hub calls the server, and it must not know your credentials`,
     )
 }
 
@@ -71,7 +79,7 @@ interface RoomToJoin {
 /** The participants of one process, from joining to leaving. */
 class Stay {
   readonly view: View
-  readonly #options: JoinOptions
+  readonly #options: Wishes
   readonly #identities: Identities = openIdentities(stateDirectory())
   readonly #locks: Lock[] = []
   readonly #awake: Awake
@@ -80,7 +88,7 @@ class Stay {
   #password: string | undefined
   #isStopping = false
 
-  constructor(options: JoinOptions, isJson: boolean) {
+  constructor(options: Wishes, isJson: boolean) {
     this.#options = options
     this.#password = passwordFrom(options)
     this.#awake = options.keepAwake ? keepAwake() : NEVER_AWAKE
@@ -150,14 +158,14 @@ class Stay {
   }
 
   #member(hub: Client, place: Place, server: LlmServer, specs: ReturnType<typeof readSpecs> | undefined): Membership {
-    const { model, nickname = defaultNickname(), id, slots, header, manage } = this.#options
+    const { model, nickname = defaultNickname(), id, slots, headers, manage } = this.#options
     return new Membership({
       hub,
       transport: this.#transport(hub, server),
       identities: this.#identities,
       place,
       server,
-      headers: header,
+      headers,
       chosen: model,
       nickname,
       id: id ?? idFor(nickname, server.kind),
@@ -172,7 +180,7 @@ class Stay {
   }
 
   #transport(hub: Client, server: LlmServer): Transport {
-    const { header: headers, manage = false, direct: isDirect = false } = this.#options
+    const { headers, manage = false, direct: isDirect = false } = this.#options
     const direct = directTransport({ hub, hubUrl: hub.url, server })
     if (isDirect) return direct
     // The hub must not know the owner's credentials, and without them the server would refuse it.

@@ -72,7 +72,10 @@ function serverOf(look: Look): LlmServer {
   if (look.kind === 'found') return look.server
   if (look.kind === 'silent') throw new Failure('unavailable', `No LLM server answers at ${look.url}: ${look.reason}`)
   if (look.kind === 'locked') {
-    throw new Failure('refused', `${look.url} wants a key: give it by --header "Authorization: Bearer …"`)
+    throw new Failure(
+      'refused',
+      `${look.url} wants a key: give it by --header @FILE, where the file says "Authorization: Bearer …"`,
+    )
   }
   if (look.kind === 'hub')
     throw new Failure('usage', `${look.url} is a Potluck hub: name your LLM server by --endpoint`)

@@ -83,7 +83,7 @@ t.test('a server that wants a key says how to give it', async (t) => {
   const { url } = await startFakeLlm(t, (_request, response) => void response.writeHead(401).end())
   const { code: exitCode, stderr } = await refused(t, [code, '--hub', hub, '--endpoint', url])
   t.equal(exitCode, 77)
-  t.match(stderr, '--header "Authorization: Bearer …"')
+  t.match(stderr, '--header @FILE, where the file says "Authorization: Bearer …"')
 })
 
 t.test('a server without models says how to get one', async (t) => {
@@ -199,15 +199,40 @@ t.test('credentials without saying for whom, or where the hub would need them', 
   }
 })
 
+const NO_HEADERS: Record<string, string> = {
+  'no name': 'sesame',
+  'a line end': 'X-Key: sesame\r\nHost: evil',
+  'a name that is not the owner’s': 'Host: sesame',
+  'a file that is not there': '@/nowhere/key.txt',
+}
+
+for (const [what, header] of Object.entries(NO_HEADERS)) {
+  t.test(`a header that is none: ${what}; it may be a secret, so it is not repeated`, async (t) => {
+    const { code, stderr } = await refused(t, ['K7QX2M', '--endpoint', 'http://127.0.0.1:1', '--header', header])
+    t.equal(code, 64)
+    t.match(stderr, /^potluck: --header/)
+    t.notMatch(stderr, 'sesame')
+  })
+}
+
+t.test('POTLUCK_HEADERS: one that is none, and none to give them to', async (t) => {
+  for (const [headers, said] of [
+    ['X-Org: ours\nsesame', 'POTLUCK_HEADERS: a header is like "Name: value"'],
+    ['Authorization: Bearer sesame', 'POTLUCK_HEADERS needs --endpoint'],
+  ] as const) {
+    const { code, stderr } = await refused(t, ['K7QX2M'], { POTLUCK_HEADERS: headers })
+    t.equal(code, 64)
+    t.match(stderr, said)
+    t.notMatch(stderr, 'sesame')
+  }
+})
+
 const WRONG: Record<string, string[]> = {
   'an unknown option': ['--speed', '9'],
   'a number that is none': ['--slots', 'many'],
   'no slots': ['--slots', '0'],
   'an id that is none': ['--id', 'a/b'],
   'a nickname that is too long': ['--nickname', 'x'.repeat(61)],
-  'a header that is none': ['--header', 'sesame'],
-  'a header with a line end': ['--header', 'X-Key: sesame\r\nHost: evil'],
-  'a header that is not the owner’s': ['--header', 'Host: sesame'],
 }
 
 for (const [what, args] of Object.entries(WRONG)) {

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import t from 'tap'
 import { is } from '../support/cli.ts'
 import { startFakeLlm } from '../support/fake-llm.ts'
@@ -90,6 +91,16 @@ t.test('credentials of a provider are used here, and known to nobody else', asyn
   t.equal(blocked.code, 69)
   t.ok(seen.length > 2)
   t.notMatch(seen.join('\n'), 'sk-of-the-owner')
+})
+
+t.test('credentials from a file and from the environment stand in no list of processes', async (t) => {
+  const { hub, code, laptop } = await kitchen(t)
+  const provider = await startProvider(t)
+  const file = join(t.testdir({ 'key.txt': `\r\nAuthorization: ${KEY}\r\nX-Team: file\r\n` }), 'key.txt')
+  const args = ['join', code, '--hub', hub, '--endpoint', provider.url, '--no-specs', '--header', `@${file}`]
+  const alice = laptop.start(args, { env: { POTLUCK_HEADERS: 'X-Org: ours\nX-Team: environment\n' } })
+  await alice.until(is('joined'))
+  t.match(provider.requests.at(-1)?.headers, { authorization: KEY, 'x-org': 'ours', 'x-team': 'file' })
 })
 
 t.test('--direct opens no tunnel', async (t) => {
