@@ -244,7 +244,7 @@ class Stay {
 }
 
 function heldSentence(server: LlmServer | undefined, code: string, { pid, file }: Locked): string {
-  return `${server?.url ?? 'This server'} is in ${code} already, by process ${pid} of this machine: end that one first (\`${called(`leave ${code}`)}\`). If there is no such process, remove ${file}`
+  return `${server?.url ?? 'This server'} is in ${code} already: process ${pid} of this machine holds it. Leave it to that one, or end it by \`${called(`leave ${code}`)}\` and join again. If there is no such process, remove ${file}`
 }
 
 function sentenceOf({ reason, error }: End): string | undefined {

@@ -64,7 +64,7 @@ function ownCommand(deed: Deed): Command {
 async function doAll(deed: Deed, text: string | undefined, options: OwnOptions): Promise<void> {
   const { json = false } = options
   const own = await wanted(text, options)
-  if (own.length === 0) throw new Failure('noSuch', 'Nothing has joined from this machine that this would be about')
+  if (own.length === 0) throw await nothingTo(deed.name, text, options)
   for (const identity of own) {
     const { id, code, hub } = identity
     try {
@@ -76,6 +76,18 @@ async function doAll(deed: Deed, text: string | undefined, options: OwnOptions):
       fail(error, json)
     }
   }
+}
+
+/** Says what was asked for, and what there is instead. */
+async function nothingTo(deed: Deed['name'], text: string | undefined, options: OwnOptions): Promise<Failure> {
+  const { code } = readRoom(text)
+  const room = code === undefined ? '' : ` room ${code}`
+  const id = options.id === undefined ? '' : ` as ${options.id}`
+  const at = options.hub === undefined ? '' : ` at ${hubUrl(options.hub)}`
+  const all = await identities().list()
+  const others = all.map((each) => `${each.id} (room ${each.code} at ${each.hub})`)
+  const there = others.length === 0 ? '' : `. There is ${others.join(', ')}`
+  return new Failure('noSuch', `Nothing to ${deed}: nothing has joined${room}${id}${at} from this machine${there}`)
 }
 
 async function wanted(text: string | undefined, { hub, id }: OwnOptions): Promise<Identity[]> {

@@ -239,7 +239,7 @@ for (const [what, args] of Object.entries(WRONG)) {
   t.test(`the command line is wrong: ${what}`, async (t) => {
     const { code, stderr } = await machine(t).run(['join', 'K7QX2M', ...args])
     t.equal(code, 64)
-    t.match(stderr, /^error: /)
+    t.match(stderr, /^error: .*\nSee potluck join --help\n$/, 'two lines')
   })
 }
 
@@ -256,7 +256,13 @@ t.test('an endpoint and a hub that are no URLs', async (t) => {
 })
 
 t.test('an unknown command, and help', async (t) => {
-  t.equal((await machine(t).run(['jion'])).code, 64)
+  const { code, stderr } = await machine(t).run(['jion'])
+  t.equal(code, 64)
+  t.equal(stderr, "error: unknown command 'jion' (Did you mean join?)\nSee potluck --help\n")
+  const { stderr: started } = await machine(t).run(['serve', '--prot'], { env: { npm_lifecycle_event: 'start' } })
+  t.equal(started, "error: unknown option '--prot' (Did you mean --port?)\nSee npm start -- --help\n")
+  const { stderr: inClone } = await machine(t).run(['ask'], { env: { npm_lifecycle_event: 'potluck' } })
+  t.equal(inClone, "error: missing required argument 'code'\nSee npm run potluck -- ask --help\n")
   for (const command of ['join', 'create', 'rooms', 'leave', 'ask', 'pause', 'resume']) {
     const { code, stdout } = await machine(t).run([command, '--help'])
     t.equal(code, 0, command)

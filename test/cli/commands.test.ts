@@ -203,7 +203,7 @@ t.test('ask: Ctrl-C cancels the request at the participant', async (t) => {
 })
 
 t.test('pause and resume by the token that is kept here; a running join shows it', async (t) => {
-  const { room, code, laptop, join } = await kitchen(t)
+  const { room, code, hub, laptop, join } = await kitchen(t)
   const alice = await join()
   const paused = await laptop.run(['pause', code.toLowerCase()])
   t.equal(paused.code, 0)
@@ -213,9 +213,23 @@ t.test('pause and resume by the token that is kept here; a running join shows it
   await alice.until(is('state', { state: 'paused' }))
   t.match((await laptop.run(['resume', '--json'])).json(), [{ participantId: 'alice-ollama', code, paused: false }])
   t.equal((await room.chat()).status, 200)
-  t.equal((await laptop.run(['pause', '--id', 'other'])).code, 67)
-  t.equal((await machine(t).run(['pause'])).code, 67, 'from another machine there is nothing to pause')
+  const other = await laptop.run(['pause', code, '--id', 'other'])
+  t.equal(other.code, 67)
+  const there = `There is alice-ollama (room ${code} at ${hub})`
+  t.equal(
+    other.stderr,
+    `potluck: Nothing to pause: nothing has joined room ${code} as other from this machine. ${there}\n`,
+  )
 })
+
+for (const deed of ['leave', 'pause', 'resume']) {
+  t.test(`${deed} where nothing has joined: it says so, and ends with 67`, async (t) => {
+    const { code, stderr, json } = await machine(t).run([deed, '--json'])
+    t.equal(code, 67)
+    t.equal(stderr, `potluck: Nothing to ${deed}: nothing has joined from this machine\n`)
+    t.match(json(), [{ event: 'error', exitCode: 67 }])
+  })
+}
 
 t.test('leave takes it out of the room, and a running join ends', async (t) => {
   const { room, code, hub, laptop, join } = await kitchen(t)

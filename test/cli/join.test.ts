@@ -160,7 +160,11 @@ t.test('two at once on one machine: the second is told which process is there', 
   const alice = await join()
   const second = await laptop.run(['join', code, '--hub', hub, '--endpoint', llm.url, '--direct'])
   t.equal(second.code, 75)
-  t.match(second.stderr, `by process ${alice.child.pid} of this machine`)
+  t.match(second.stderr, `${llm.url} is in ${code} already: process ${alice.child.pid} of this machine holds it. `)
+  t.match(second.stderr, `end it by \`potluck leave ${code}\` and join again`)
+  t.equal((await laptop.run(['leave', code])).code, 0)
+  t.equal((await alice.ended).code, 0)
+  await join()
   t.match(second.json()[0], { event: 'error', exitCode: 75 })
 })
 
