@@ -5,6 +5,8 @@ import { writeJson } from '../agent/private-files.ts'
 import { stateDirectory } from '../agent/state-directory.ts'
 import type { CreatedRoom } from '../client/client.ts'
 import { findHub } from './hubs.ts'
+import { called } from './invocation.ts'
+import { hubFromLan } from './lan.ts'
 import { addCommon, addPassword, type CommonOptions, examples, type PasswordOptions, passwordFrom } from './options.ts'
 import { codeOf, guarded, oneLine, print, printJson } from './output.ts'
 
@@ -41,13 +43,22 @@ async function create(name: string, options: CreateOptions): Promise<void> {
   )
   const { room } = created
   const roomCode = codeOf(room.code)
-  const baseUrl = `${hub.url}/rooms/${roomCode}/v1`
+  const baseUrlAt = (url: string) => `${url}/rooms/${roomCode}/v1`
+  const baseUrl = baseUrlAt(hub.url)
+  const lanHub = hubFromLan(hub.url)
   const hostTokenFile = await keepHostToken(hub.url, created)
   if (options.json === true)
-    return printJson({ hub: hub.url, room, protected: created.protected, baseUrl, hostTokenFile })
+    return printJson({ hub: hub.url, lanHub, room, protected: created.protected, baseUrl, hostTokenFile })
+  const isFar = lanHub === hub.url
+  const join = (url: string | undefined) => called(`join ${roomCode}${url === undefined ? '' : ` --hub ${url}`}`)
   print(`Opened ${oneLine(room.name)}: its code is ${roomCode}`)
-  print(`Bring a model:  potluck join ${roomCode}${options.hub === undefined ? '' : ` --hub ${hub.url}`}`)
+  print(`Bring a model:  ${join(isFar || options.hub !== undefined ? hub.url : undefined)}`)
   print(`Use the models: OpenAI base URL ${baseUrl}, API key: ${created.protected ? "the room's password" : 'any'}`)
+  if (lanHub !== undefined && !isFar) {
+    print('On other machines, where the hub listens on the LAN:')
+    print(`  ${join(lanHub)}`)
+    print(`  OpenAI base URL ${baseUrlAt(lanHub)}`)
+  }
   print(`You are its host: your token is kept in ${hostTokenFile}`)
 }
 

@@ -1,10 +1,10 @@
-import { networkInterfaces } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { Command, Option } from 'commander'
 import { type Config, ConfigError, readConfig, SETTINGS, unknownSettings } from '../config.ts'
 import { createHub, type Hub } from '../hub.ts'
 import { createLogger, type HubLogger } from '../logger.ts'
+import { lanAddresses } from './lan.ts'
 
 /** sysexits.h: the configuration is wrong. */
 const EXIT_CONFIG = 78
@@ -106,7 +106,5 @@ function greet(hub: Hub, { logger, flush }: HubLogger): void {
 function lanUrls(hub: Hub): string[] {
   if (hub.config.host !== '0.0.0.0' && hub.config.host !== '::') return []
   const { port, protocol } = new URL(hub.url)
-  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
-  const outside = addresses.filter(({ internal, family }) => !internal && family === 'IPv4')
-  return outside.map(({ address }) => `${protocol}//${address}:${port}`)
+  return lanAddresses().map((address) => `${protocol}//${address}:${port}`)
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readFileSync, statSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { hubFromLan } from '../../src/cli/lan.ts'
 import { eventually, is, machine } from '../support/cli.ts'
 import { answerBrokenStream, answerNever, answerStream, startFakeLlm } from '../support/fake-llm.ts'
 import { call, openRoom, startHub } from '../support/hub.ts'
@@ -17,6 +18,10 @@ t.test('create opens a room, and keeps its host’s token where only its owner r
   const [, roomCode = ''] = /its code is ([A-Z0-9]{6})/.exec(stdout) ?? []
   t.match(stdout, `potluck join ${roomCode} --hub ${url}`)
   t.match(stdout, `OpenAI base URL ${url}/rooms/${roomCode}/v1`)
+  const lanHub = hubFromLan(url)
+  if (lanHub !== undefined) {
+    t.match(stdout, `  potluck join ${roomCode} --hub ${lanHub}\n  OpenAI base URL ${lanHub}/rooms/${roomCode}/v1\n`)
+  } else t.notMatch(stdout, 'On other machines')
   const [, file = ''] = /your token is kept in (.*)/.exec(stdout) ?? []
   t.equal(statSync(file).mode & 0o777, 0o600)
   const { hostToken } = JSON.parse(readFileSync(file, 'utf8')) as { hostToken: string }
@@ -34,6 +39,7 @@ t.test('create with all it can say, as JSON', async (t) => {
   t.equal(code, 0)
   t.match(json()[0], {
     hub: url,
+    lanHub: hubFromLan(url),
     room: { code: 'LAB42', name: 'Lab' },
     protected: true,
     baseUrl: `${url}/rooms/LAB42/v1`,
