@@ -36,8 +36,9 @@ const tunnel: FastifyPluginAsyncTypebox = async (app) => {
     { schema, exposeHeadRoute: false, config: { operation: 'openTunnel' } },
     async (request, reply) => {
       reply.headers({ [TUNNEL_VERSION_HEADER]: TUNNEL_PROTOCOL, upgrade: 'websocket' })
-      if (app.isClosing()) throw new HubClosing()
       const record = await senderOf(request, app.access.tokenOf(request))
+      // Behind all that is waited for: whoever comes after the last tunnel was closed would keep the hub for as long as it likes.
+      if (app.isClosing()) throw new HubClosing()
       if (record.target.isTunnel !== true) throw new NotTunnelled()
       app.tunnel.open(request, reply, record)
       return reply

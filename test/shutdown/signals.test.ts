@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { startChildHub } from '../support/child-hub.ts'
@@ -5,6 +7,7 @@ import { type Answerer, answerNever, chunkOf, startFakeLlm, startStream } from '
 import { join } from '../support/hub.ts'
 import { manageRoom, startRequest } from '../support/managed.ts'
 import { readEvents } from '../support/sse.ts'
+import { joinByTunnel } from '../support/tunnels.ts'
 import { eventually } from '../support/wire.ts'
 
 /** So long that only a signal can be what ended it. */
@@ -45,6 +48,22 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     t.equal(stderr, '')
   })
 }
+
+t.test(
+  'SIGINT: connections that are kept, event streams and idle tunnels do not hold a hub without work',
+  async (t) => {
+    const { child, exited, url, base, room } = await startRoom(t, LONG_GRACE, answerNever)
+    const events = await readEvents(t, `${base}/events`)
+    const agent = new Agent({ keepAlive: true })
+    t.teardown(() => agent.destroy())
+    const [response] = (await once(get(`${url}/livez`, { agent }), 'response')) as [IncomingMessage]
+    await once(response.resume(), 'end')
+    await joinByTunnel(t, url, room.code, 'http://127.0.0.1:1', { id: 'bob', model: 'other' })
+    child.kill('SIGINT')
+    t.equal((await exited).code, 0)
+    await events.ended
+  },
+)
 
 t.test('SIGTERM: nothing new is taken, a stream in flight comes to its end, then exit 0', async (t) => {
   const { promise, resolve: goOn } = Promise.withResolvers<void>()

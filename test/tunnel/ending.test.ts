@@ -222,3 +222,24 @@ t.test('who has paused and breaks off comes back paused', async (t) => {
   await openTunnel(t, url, code, { token, endpoint: llm.url })
   t.match(await events.next('participant:online'), { data: { status: 'busy', paused: true } })
 })
+
+t.test('a tunnel that is asked for while the hub begins to close does not keep it', async (t) => {
+  const { url, hub } = await startHub(t)
+  const { room } = await openRoom(url)
+  const { token } = await joinTunnelled(url, room.code)
+  const { roomStore, isClosing } = await hub.app
+  const [asked, closing] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const real = roomStore.getParticipant.bind(roomStore)
+  roomStore.getParticipant = async (...args) => {
+    asked.resolve()
+    await closing.promise
+    return real(...args)
+  }
+  const opening = openTunnel(t, url, room.code, { token, endpoint: 'http://127.0.0.1:1' }).catch((error) => error)
+  await asked.promise
+  const closed = hub.close()
+  await until(isClosing, 'it closes')
+  closing.resolve()
+  t.match(await opening, { status: 503 })
+  await closed
+})
