@@ -102,7 +102,7 @@ t.test('no hub, a silent one, and what is none', async (t) => {
     t,
     (_request, response) => void response.writeHead(302, { location: '/login' }).end(),
   )
-  await t.rejects(createClient({ url: login.url }).rooms(), HubUnreachable)
+  await t.rejects(createClient({ url: login.url }).rooms(), NotAHub)
   const proxy = await startFakeLlm(t, (_request, response) => void response.writeHead(502).end('<html>Bad Gateway'))
   await t.rejects(createClient({ url: proxy.url }).rooms(), { name: 'HubError', code: 'PTL_HUB_FAILED', status: 502 })
 })
