@@ -360,12 +360,17 @@ export class Forward implements Dispatcher.DispatchHandler {
     const figures: OutgoingHttpHeaders = {
       [POTLUCK_HEADERS.ttftMs]: String(round((meter.firstByteAt ?? now()) - startedAt)),
     }
-    const isWhole = meter.bytes > 0 && Number(this.#headers['content-length']) === meter.bytes
-    const usage = isWhole && this.#statusCode < 400 ? meter.told() : undefined
+    const usage = this.#isWhole() && this.#statusCode < 400 ? meter.told() : undefined
     if (usage === undefined) return figures
     figures[POTLUCK_HEADERS.inputTokens] = String(usage.inputTokens)
     figures[POTLUCK_HEADERS.outputTokens] = String(usage.outputTokens)
     return figures
+  }
+
+  /** As much has come as it said. */
+  #isWhole(): boolean {
+    const { bytes } = this.#options.meter
+    return bytes > 0 && Number(this.#headers['content-length']) === bytes
   }
 
   #isStream(): boolean {
@@ -409,6 +414,12 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   readonly #onClose = (): void => {
     if (this.#isSettled) return
+    // Whoever has all of an answer need not wait until its end is told, which through a tunnel comes behind it.
+    if (this.#isStarted && this.#isWhole()) {
+      if (!this.#isMadeKnown) this.#noteMade(true)
+      this.#finish(this.#ending())
+      return
+    }
     this.#finish({ kind: 'cancelled', durationMs: round(this.#options.now() - this.#options.startedAt) })
     this.#controller?.abort(new Error('The client went away'))
   }

@@ -292,6 +292,24 @@ t.test('a participant that reads nothing holds up no more than the backlog', asy
   t.equal((await ask('beans')).status, 200)
 })
 
+t.test('who goes with the last byte that was announced has not given up', async (t) => {
+  const { url, code } = await setUp(t)
+  const { token } = await joinTunnelled(url, code)
+  const raw = await startRawParticipant(t, url, code, token)
+  raw.speak()
+  await untilStatus(url, code, 'alice', (status) => status === 'online')
+  const events = await readEvents(t, `${url}/rooms/${code}/events`)
+  const outgoing = request(`${url}/rooms/${code}/v1/chat/completions`, { method: 'POST', agent: false })
+  outgoing.end(JSON.stringify({ model: 'alice', messages: [] }))
+  await until(() => raw.frames.some(({ type }) => type === FRAME.headers), 'the request is there')
+  const { stream } = raw.frames.find(({ type }) => type === FRAME.headers) as { stream: number }
+  raw.send(head(stream, [':status', '200'], ['content-length', '2']), frame(FRAME.data, 0, stream, Buffer.from('{}')))
+  const [response] = await once(outgoing, 'response')
+  await once(response, 'data')
+  outgoing.destroy()
+  t.match((await events.next('llm:complete')).data, { participantId: 'alice' })
+})
+
 t.test('an answer cut short is broken off, though its reset calls itself no error', async (t) => {
   const { url, code, ask } = await setUp(t)
   const { token } = await joinTunnelled(url, code)
