@@ -418,6 +418,8 @@ export class Forward implements Dispatcher.DispatchHandler {
     if (this.#isStarted && this.#isWhole()) {
       if (!this.#isMadeKnown) this.#noteMade(true)
       this.#finish(this.#ending())
+      // Nobody reads any more, so nothing else would let the end come.
+      if (this.#stall !== undefined) this.#controller?.resume()
       return
     }
     this.#finish({ kind: 'cancelled', durationMs: round(this.#options.now() - this.#options.startedAt) })

@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { eventually } from './cli.ts'
+import { freePort } from './llama.ts'
 
 const SCRIPT = fileURLToPath(new URL('../llm/llama-server.sh', import.meta.url))
 const MACHINES: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' }
@@ -36,15 +35,6 @@ function installFake(t: Test): string {
 function write(file: string, text: string): void {
   writeFileSync(file, text)
   chmodSync(file, 0o755)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** @param redirection of the shell that starts it */

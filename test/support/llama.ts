@@ -58,7 +58,7 @@ async function run(command: string, args: string[]): Promise<void> {
   if (exitCode !== 0) throw new Error(`${args[0]} ended with ${exitCode}`)
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

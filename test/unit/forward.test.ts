@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, get, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Dispatcher } from 'undici'
@@ -40,4 +40,43 @@ t.test('what cannot be sent on is a failure of that request, and of nothing else
   t.equal(taken, 0)
   response.end('it still can be answered')
   t.equal(await (await answer).text(), 'it still can be answered')
+})
+
+t.test('who goes with the whole answer unread holds up no connection of the participant', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => server.close().closeAllConnections())
+  await once(server, 'listening')
+  const client = get({ port: (server.address() as AddressInfo).port, agent: false }).on('error', () => {})
+  client.on('response', (incoming) => incoming.pause())
+  const [, response] = (await once(server, 'request')) as [unknown, ServerResponse]
+  const forward = new Forward({
+    response,
+    protocol: openaiChat,
+    meter: new Meter({ protocol: openaiChat, startedAt: 0, sentAt: 0, requestBytes: 0 }),
+    now: () => 0,
+    startedAt: 0,
+    replyHeaders: {},
+    onTakeOver: () => {},
+    stallMs: 60_000,
+    firstByteMs: 1000,
+    onSettled: () => {},
+    who: 'alice',
+  })
+  const told: string[] = []
+  const controller = {
+    pause: () => told.push('pause'),
+    resume: () => told.push('resume'),
+    abort: () => told.push('abort'),
+  } as unknown as Dispatcher.DispatchController
+  const whole = Buffer.alloc(16 * 1024 * 1024, ' ')
+  forward.onRequestStart(controller)
+  forward.onResponseStart(controller, 200, {
+    'content-type': 'application/json',
+    'content-length': String(whole.length),
+  })
+  forward.onResponseData(controller, whole)
+  await once(client, 'response')
+  client.destroy()
+  t.match(await forward.outcome, { kind: 'complete' })
+  t.strictSame(told, ['pause', 'resume'])
 })
