@@ -18,7 +18,8 @@ export async function guardRoom(this: FastifyInstance, request: FastifyRequest):
   request.room = room
   const { operation } = request.routeOptions.config
   // A join may have the room's password in its body, so it asks by itself.
-  if (operation !== undefined && operation !== 'join') await this.access.enter(request, operation)
+  const entered = operation === undefined || operation === 'join' ? undefined : this.access.enter(request, operation)
+  if (entered !== undefined) await entered
 }
 
 /** What names no room in its path, from clients that know only a host: the key says which, or there is but one. */

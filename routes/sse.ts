@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { OutgoingHttpHeaders } from 'node:http'
-import type { Socket } from 'node:net'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { EventSink } from '../plugins/event-bus/bus.ts'
 
@@ -27,7 +26,7 @@ export function streamEvents(request: FastifyRequest, reply: FastifyReply, roomI
     ...(roomId === undefined ? {} : { roomId }),
     ...(lastEventId === undefined ? {} : { lastEventId }),
     clientId: randomUUID(),
-    sink: sinkFor(reply),
+    sink: new FrameSink(raw),
   })
   raw.on('drain', subscription.resume)
   raw.once('close', subscription.close)
@@ -40,32 +39,54 @@ function lastSeenBy(request: FastifyRequest): string | undefined {
   return (request.query as { lastEventId?: string }).lastEventId
 }
 
-/** Sockets that are written to in this turn of the event loop. */
-const corked = new Set<Socket>()
+/** Of one subscriber, what is held back for the end of the turn: more goes out at once. */
+const MOST_HELD_CHARS = 16 * 1024
+
+/** Those to whom something was written in this turn of the event loop. */
+const written = new Set<FrameSink>()
+
+function flushAll(): void {
+  for (const sink of written) sink.flush()
+  written.clear()
+}
 
 /** Frames of one turn leave together: a system call for each would cost more than all else about an event. */
-function corkForThisTurn(socket: Socket | null): void {
-  if (socket === null || corked.has(socket)) return
-  if (corked.size === 0) setImmediate(uncorkAll)
-  corked.add(socket)
-  socket.cork()
-}
+class FrameSink implements EventSink {
+  readonly #raw: ServerResponse
+  #held = ''
 
-function uncorkAll(): void {
-  for (const socket of corked) socket.uncork()
-  corked.clear()
-}
+  constructor(raw: ServerResponse) {
+    this.#raw = raw
+  }
 
-function sinkFor({ raw }: FastifyReply): EventSink {
-  return {
-    write(frame) {
-      corkForThisTurn(raw.socket)
-      return raw.write(frame)
-    },
-    end(comment) {
-      // Who has not read what was sent before won't read a farewell: the socket would stay for as long as it likes.
-      if (raw.writableNeedDrain) raw.destroy()
-      else raw.end(comment)
-    },
+  write(frame: string): boolean {
+    if (this.#held === '') {
+      if (written.size === 0) setImmediate(flushAll)
+      written.add(this)
+    }
+    this.#held += frame
+    if (this.#held.length > MOST_HELD_CHARS) this.flush()
+    return !this.#raw.writableNeedDrain
+  }
+
+  flush(): void {
+    const raw = this.#raw
+    const held = this.#held
+    if (held === '') return
+    this.#held = ''
+    const { socket } = raw
+    if (raw.destroyed) return
+    // Else Node waits for another turn of the event loop, to see whether more is written.
+    socket?.cork()
+    raw.write(held)
+    socket?.uncork()
+  }
+
+  end(comment: string): void {
+    this.flush()
+    const raw = this.#raw
+    // Who has not read what was sent before won't read a farewell: the socket would stay for as long as it likes.
+    if (raw.writableNeedDrain) raw.destroy()
+    else raw.end(comment)
   }
 }

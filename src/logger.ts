@@ -1,10 +1,10 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { destination, type Logger, pino } from 'pino'
+import { type DestinationStream, destination, type Logger, pino } from 'pino'
 import type { Config } from './config.ts'
 
-/** Bytes of log held back before they are written; an idle hub flushes each second. */
-const BUFFER_BYTES = 32 * 1024
-/** Bytes of one write; must be more than what is held back. */
+/** Characters of log held back before they are written; an idle hub flushes each second. */
+const HELD_CHARS = 32 * 1024
+/** Bytes of one write. */
 const WRITE_BYTES = 64 * 1024
 const FLUSH_MS = 1000
 
@@ -21,13 +21,31 @@ export async function createLogger({ logLevel }: Pick<Config, 'logLevel'>): Prom
     const { default: pretty } = await import('pino-pretty')
     return { logger: pino({ level: logLevel }, pretty({ ignore: 'pid,hostname' })), flush() {} }
   }
-  const sink = destination({
-    fd: 1,
-    sync: false,
-    minLength: BUFFER_BYTES,
-    maxWrite: WRITE_BYTES,
-    periodicFlush: FLUSH_MS,
-  })
-  const logger: Logger = pino({ level: logLevel }, sink)
-  return { logger, flush: () => sink.flushSync() }
+  const lines = holdLines(destination({ fd: 1, sync: false, maxWrite: WRITE_BYTES }))
+  const logger: Logger = pino({ level: logLevel }, lines)
+  return { logger, flush: lines.flushSync }
+}
+
+type Sink = ReturnType<typeof destination>
+
+/** Hands many lines on as one: what a sink does for each costs more than the line. */
+function holdLines(sink: Sink): DestinationStream & { flushSync(): void } {
+  let held = ''
+  const flush = (): void => {
+    if (held === '') return
+    const lines = held
+    held = ''
+    sink.write(lines)
+  }
+  setInterval(flush, FLUSH_MS).unref()
+  return {
+    write(line) {
+      held += line
+      if (held.length >= HELD_CHARS) flush()
+    },
+    flushSync() {
+      flush()
+      sink.flushSync()
+    },
+  }
 }

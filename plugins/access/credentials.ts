@@ -13,8 +13,11 @@ export interface Credentials {
   readonly isConflicting: boolean
 }
 
+const NONE: Credentials = { isConflicting: false }
+
 /** What the client shows of itself: `Authorization: Bearer …`, or `x-api-key` as Anthropic's clients send it. */
 export function credentialsOf(headers: IncomingHttpHeaders): Credentials {
+  if (headers.authorization === undefined && headers['x-api-key'] === undefined) return NONE
   const bearer = BEARER.exec(headers.authorization ?? '')?.[1]?.trim()
   const apiKey = headers['x-api-key']
   const key = Array.isArray(apiKey) ? apiKey[0] : apiKey?.trim()

@@ -70,6 +70,7 @@ function isHub(url: URL, { ports, hosts }: HubAddresses): boolean {
 
 /** `::ffff:192.168.1.20`, also written `::ffff:c0a8:114`, is the same machine as its IPv4 address. */
 export function unmappedAddress(address: string): string {
+  if (!address.startsWith('::')) return address
   const mapped = /^::ffff:(?:(\d+(?:\.\d+){3})|([\da-f]{1,4}):([\da-f]{1,4}))$/i.exec(address)
   if (mapped === null) return address
   const [, dotted, high = '', low = ''] = mapped

@@ -77,17 +77,18 @@ export function createGate({ rooms, passwords, guesses, verified, tickets, admin
     return true
   }
 
-  async function identify(operation: Operation, record: RoomRecord, shown: Shown): Promise<Identity> {
-    const { credential, ticket, address } = shown
-    const nobody: Identity = { role: record.passwordHash === undefined ? 'guest' : 'stranger' }
-    // A ticket stands in a URL, where others may see it: it opens the event stream and nothing else.
-    if (credential === undefined) {
-      return operation === 'watchRoom' && hasTicket(record, ticket) ? { role: 'guest' } : nobody
-    }
+  /** Of who shows no credential. A ticket stands in a URL, where others may see it: it opens the event stream and nothing else. */
+  function roleWithout(operation: Operation, record: RoomRecord, ticket: string | undefined): 'guest' | 'stranger' {
+    const isGuest = record.passwordHash === undefined || (operation === 'watchRoom' && hasTicket(record, ticket))
+    return isGuest ? 'guest' : 'stranger'
+  }
+
+  async function identify(record: RoomRecord, credential: string, address: string): Promise<Identity> {
     const holder = await holderOf(record, hashToken(credential))
     if (holder !== undefined) return holder
     // In an open room an unknown key is ignored: clients that must have one make one up.
-    return (await isPassword(record, credential, address)) ? { role: 'guest' } : nobody
+    if (record.passwordHash === undefined) return { role: 'guest' }
+    return { role: (await isPassword(record, credential, address)) ? 'guest' : 'stranger' }
   }
 
   function hasTicket({ room, passwordHash }: RoomRecord, ticket: string | undefined): boolean {
@@ -108,18 +109,23 @@ export function createGate({ rooms, passwords, guesses, verified, tickets, admin
 
   return {
     /**
-     * Finds out who wants to do this in the room.
+     * Finds out who wants to do this in the room; at once where nothing was shown.
      * @throws PTL_PASSWORD_REQUIRED, PTL_INVALID_PASSWORD, PTL_HOST_TOKEN_REQUIRED (401), PTL_HOST_ONLY (403),
      * PTL_TOO_MANY_GUESSES (429), PTL_HUB_BUSY (503)
      */
-    async enter(operation: Operation, record: RoomRecord, shown: Shown): Promise<Identity> {
+    enter(operation: Operation, record: RoomRecord, shown: Shown): Identity | Promise<Identity> {
+      const { credential, ticket, address } = shown
       if (isForEverybody(operation)) return { role: 'stranger' }
       // In an open room most clients' keys mean nothing, be they two.
       if (shown.isConflicting === true && record.passwordHash !== undefined) throw new ConflictingCredentials()
-      const identity = await identify(operation, record, shown)
-      if (mayDo(operation, identity.role)) return identity
-      // A personal key is a right credential too, wherever it was shown.
-      throw refusal(operation, identity, shown, record.passwordHash !== undefined || identity.key !== undefined)
+      const admit = (identity: Identity): Identity => {
+        if (mayDo(operation, identity.role)) return identity
+        // A personal key is a right credential too, wherever it was shown.
+        throw refusal(operation, identity, shown, record.passwordHash !== undefined || identity.key !== undefined)
+      }
+      return credential === undefined
+        ? admit({ role: roleWithout(operation, record, ticket) })
+        : identify(record, credential, address).then(admit)
     },
 
     /** Checks the password that a join has in its body. @throws PTL_INVALID_PASSWORD, PTL_TOO_MANY_GUESSES */

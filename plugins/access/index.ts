@@ -55,8 +55,8 @@ export interface Access extends Pick<Gate, 'enterHub'> {
   budgets: Budgets
   tickets: Tickets
   policy: AddressPolicy
-  /** Sets `request.identity`. @throws as `Gate.enter` */
-  enter(request: FastifyRequest, operation: Operation): Promise<void>
+  /** Sets `request.identity`; at once where the request shows nothing. @throws as `Gate.enter` */
+  enter(request: FastifyRequest, operation: Operation): void | Promise<void>
   /** Where the path names no room: sets `request.room` too. @throws PTL_ROOM_NOT_NAMED, and as `Gate.enter` */
   enterAtRoot(request: FastifyRequest, operation: Operation): Promise<void>
   /** @returns null for no password: absent, `null` or empty */
@@ -91,6 +91,7 @@ export default fp<AccessOptions>(
     { clock, addressTrust, trustedProxies, adminToken, guessesPerMinute, publicEndpoints, defaultRoom, isSecure },
   ) => {
     const proxies = blockListOf(trustedProxies)
+    const hasProxies = trustedProxies.length > 0
     const passwords = createPasswords()
     const tickets = createTickets({ clock })
     const gate = createGate({
@@ -105,7 +106,7 @@ export default fp<AccessOptions>(
     /** Absent where it is that of a proxy, which is everybody's. */
     const clientAddress = (request: FastifyRequest): string | undefined => {
       const address = addressOf(request)
-      return address !== '' && !isListed(proxies, address) ? address : undefined
+      return address !== '' && !(hasProxies && isListed(proxies, address)) ? address : undefined
     }
     /** Absent where it proves nothing: a web page sends from the address of whoever looks at it. */
     const provenAddress = (request: FastifyRequest) =>
@@ -127,8 +128,15 @@ export default fp<AccessOptions>(
       hashToken,
       shownBy,
       tokenOf: (request) => credentialsOf(request.headers).credential,
-      async enter(request, operation) {
-        request.identity = await gate.enter(operation, request.room, shownBy(request))
+      enter(request, operation) {
+        const identity = gate.enter(operation, request.room, shownBy(request))
+        if (!(identity instanceof Promise)) {
+          request.identity = identity
+          return
+        }
+        return identity.then((found) => {
+          request.identity = found
+        })
       },
       async enterAtRoot(request, operation) {
         const { credential: shown, ...rest } = shownBy(request)
@@ -214,8 +222,13 @@ function addressOf(request: FastifyRequest): string {
 
 function shownBy(request: FastifyRequest): Shown {
   const { ticket } = request.query as { ticket?: unknown }
-  const shown = { ...credentialsOf(request.headers), address: addressOf(request) }
-  return typeof ticket === 'string' ? { ...shown, ticket } : shown
+  const { credential, isConflicting } = credentialsOf(request.headers)
+  return {
+    isConflicting,
+    address: addressOf(request),
+    ...(credential === undefined ? {} : { credential }),
+    ...(typeof ticket === 'string' ? { ticket } : {}),
+  }
 }
 
 function blockListOf(entries: readonly string[]): BlockList {

@@ -6,22 +6,23 @@ export interface Published {
   /** Position among all events of the bus: merges two histories in the order of publishing. */
   readonly order: number
   readonly type: EventType
-  readonly data: unknown
+  /** Let go once it is encoded. */
+  data: unknown
   /** Encoded when somebody first reads it, and only then. */
-  body?: string
+  body: string | undefined
 }
 
 export interface Entry {
   /** Position in this history, from 1. */
   readonly seq: number
   readonly event: Published
-  /** The whole frame, and the id it was made for: every live subscriber of a room gets the same string. */
-  frame?: string
-  frameId?: string
 }
 
 export function bodyOf({ event }: Entry): string {
-  event.body ??= encodeBody(event.type, event.data)
+  if (event.body === undefined) {
+    event.body = encodeBody(event.type, event.data)
+    event.data = undefined
+  }
   return event.body
 }
 

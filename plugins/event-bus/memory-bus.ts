@@ -33,6 +33,15 @@ interface Reader {
   blockedSince: number | undefined
 }
 
+/** A whole frame, and what it was made for. */
+interface Frame {
+  entry: Entry | undefined
+  channel: Channel | undefined
+  hubSeq: number
+  roomSeq: number
+  text: string
+}
+
 /**
  * Readers hold no queue of their own, only their place in the history: a slow one costs no memory, and catches up from
  * there when its socket drains. The driver for a hub that is one process.
@@ -44,6 +53,8 @@ export class MemoryEventBus implements EventBus {
   readonly #rooms = new Map<string, Channel>()
   readonly #readers = new Set<Reader>()
   readonly #ended = new Set<string>()
+  /** Every live subscriber of a room gets the same string. */
+  readonly #last: Frame = { entry: undefined, channel: undefined, hubSeq: 0, roomSeq: 0, text: '' }
   #order = 0
   #channels = 0
   #isClosed = false
@@ -115,7 +126,7 @@ export class MemoryEventBus implements EventBus {
   #publish(type: EventType, data: unknown): Published {
     checkLine('event', type)
     this.#order += 1
-    return { order: this.#order, type, data }
+    return { order: this.#order, type, data, body: undefined }
   }
 
   #channelOf(roomId: string): Channel {
@@ -203,12 +214,15 @@ export class MemoryEventBus implements EventBus {
   }
 
   #write(reader: Reader, entry: Entry): void {
-    const id = formatCursor(reader.channel.epoch, reader.hubSeq, reader.roomSeq)
-    if (entry.frameId !== id) {
-      entry.frame = encodeId(id) + bodyOf(entry)
-      entry.frameId = id
+    const { channel, hubSeq, roomSeq } = reader
+    const last = this.#last
+    const isSame =
+      last.entry === entry && last.channel === channel && last.hubSeq === hubSeq && last.roomSeq === roomSeq
+    if (!isSame) {
+      last.text = encodeId(formatCursor(channel.epoch, hubSeq, roomSeq)) + bodyOf(entry)
+      Object.assign(last, { entry, channel, hubSeq, roomSeq })
     }
-    this.#push(reader, entry.frame as string)
+    this.#push(reader, last.text)
   }
 
   #push(reader: Reader, frame: string): void {

@@ -42,9 +42,18 @@ const LARGE_BYTES = 256 * 1024
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
-/** @throws PTL_INVALID_JSON, PTL_INVALID_FIELD, PTL_BODY_TOO_LARGE */
-export async function readRequest({ protocol, endpoint, headers, body, limitBytes }: AskingOptions): Promise<Asking> {
-  if (!Buffer.isBuffer(body)) return readUpload(body, headers, limitBytes)
+/** @throws PTL_INVALID_JSON, PTL_INVALID_FIELD, PTL_BODY_TOO_LARGE; as a rejection where the body is still to come */
+export function readRequest({
+  protocol,
+  endpoint,
+  headers,
+  body,
+  limitBytes,
+}: AskingOptions): Asking | Promise<Asking> {
+  return Buffer.isBuffer(body) ? readHeld(protocol, endpoint, body) : readUpload(body, headers, limitBytes)
+}
+
+function readHeld(protocol: Protocol, endpoint: Endpoint, body: Buffer): Asking {
   if (endpoint.body === 'none') {
     return { ...NOTHING_SAID, isOnce: false, textBytes: 0, outgoingFor: () => ({ body: null, headers: {} }) }
   }
@@ -109,22 +118,31 @@ function besideOf({ [MODEL_HEADER]: beside = '' }: IncomingHttpHeaders): string 
 /** English has some four bytes a token, and no text has many more: a prompt has at least so many tokens. */
 const BYTES_PER_TOKEN = 6
 
-/** How images are told in a message, whichever API it is of. */
+/** How images are told in a message, whichever API it is of; all have the word in common. */
 const IMAGE_MARKS = ['"image_url"', '"input_image"', '"image"', '"images"'].map((mark) => Buffer.from(mark))
+const IMAGE_WORD = Buffer.from('image')
 
 /** What a model must be able to do to serve it, as far as the request shows that. */
 function needsOf(protocol: Protocol, { values }: ScannedObject, body: Buffer, prompt: readonly Buffer[]): Needs {
   const abilities: Ability[] = []
+  let bytes = 0
+  let hasImages = false
+  for (const piece of prompt) {
+    bytes += piece.length
+    hasImages ||= tellsImage(piece)
+  }
   if (protocol.embeds === true) abilities.push('embed')
   if (protocol.errorShape === 'ollama') abilities.push('ollama')
-  const hasImages = prompt.some((piece) => IMAGE_MARKS.some((mark) => piece.includes(mark)))
   if (hasImages) abilities.push('images')
   const tools = values.get('tools')
   if (tools !== undefined && body[tools.start] === OPEN_LIST && tools.end - tools.start > EMPTY_LIST)
     abilities.push('tools')
   // An image is large as text, and small as tokens.
-  const bytes = hasImages ? 0 : prompt.reduce((sum, { length }) => sum + length, 0)
-  return { abilities, promptTokens: Math.floor(bytes / BYTES_PER_TOKEN) }
+  return { abilities, promptTokens: hasImages ? 0 : Math.floor(bytes / BYTES_PER_TOKEN) }
+}
+
+function tellsImage(piece: Buffer): boolean {
+  return piece.includes(IMAGE_WORD) && IMAGE_MARKS.some((mark) => piece.includes(mark))
 }
 
 const OPEN_LIST = 0x5b

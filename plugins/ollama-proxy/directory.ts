@@ -52,8 +52,27 @@ interface RoomEntry {
   readonly kinds: Map<string, KindEntry>
   /** Absent: something has changed since. */
   fresh: Promise<void> | undefined
+  /** Nothing has changed since that was done. */
+  isFresh: boolean
   /** Rises with each change that matters for choosing. */
   version: number
+}
+
+/** The participants of a room as they were when somebody asked. */
+export interface OpenRoom {
+  readonly records: readonly ParticipantRecord[]
+  recordOf(key: string): ParticipantRecord | undefined
+  /** Of whoever shows a participant's token, or comes from where it joined. */
+  ownedBy(owner: { participantId?: string; address?: string }): ReadonlySet<string>
+  /**
+   * The first of the model's groups, from `from` on, in which somebody takes requests.
+   * @param least tokens that a context window must hold besides, where it is known
+   */
+  find(model: string, from?: number, tried?: ReadonlySet<string>, least?: number): KindEntry | undefined
+  /** The participant's context window for the model, in tokens; undefined where nobody knows. */
+  windowOf(record: ParticipantRecord, model: string): number | undefined
+  /** @param barred who is not to be asked @throws as `findCandidates` */
+  first(model: string, barred?: ReadonlySet<string>): KindEntry
 }
 
 const NOBODY: ReadonlySet<string> = new Set()
@@ -74,16 +93,24 @@ export function createDirectory(options: DirectoryOptions) {
       return
     }
     entry.fresh = undefined
+    entry.isFresh = false
     // Where that fails, the next request finds it out, and says so.
     if (scheduler.waitingIn(roomId) > 0) freshen(entry).catch(() => {})
   }
 
   function freshen(entry: RoomEntry): Promise<void> {
-    entry.fresh ??= refresh(entry).catch((error: unknown) => {
-      entry.fresh = undefined
-      throw error
-    })
-    return entry.fresh
+    if (entry.fresh !== undefined) return entry.fresh
+    const fresh = refresh(entry).then(
+      () => {
+        entry.isFresh = entry.fresh === fresh
+      },
+      (error: unknown) => {
+        entry.fresh = undefined
+        throw error
+      },
+    )
+    entry.fresh = fresh
+    return fresh
   }
 
   function forget({ room: { room }, byKey }: RoomEntry): void {
@@ -200,7 +227,8 @@ export function createDirectory(options: DirectoryOptions) {
     }
   }
 
-  async function entryOf(room: RoomRecord): Promise<RoomEntry> {
+  /** At once where nothing has changed since the last time. */
+  function entryOf(room: RoomRecord): RoomEntry | Promise<RoomEntry> {
     let entry = entries.get(room.room.id)
     if (entry === undefined) {
       entry = {
@@ -212,68 +240,70 @@ export function createDirectory(options: DirectoryOptions) {
         windows: [],
         kinds: new Map(),
         fresh: undefined,
+        isFresh: false,
         version: 0,
       }
       entries.set(room.room.id, entry)
     }
     if (entry.room.aliases !== room.aliases) entry.version += 1
     entry.room = room
+    return entry.isFresh ? entry : freshened(entry)
+  }
+
+  async function freshened(entry: RoomEntry): Promise<RoomEntry> {
     await freshen(entry)
     return entry
   }
 
+  function opened(entry: RoomEntry, room: RoomRecord, told: Needs): OpenRoom {
+    // The smallest window that is too small for it stands for all of them.
+    const promptTokens = (entry.windows.findLast((window) => window < told.promptTokens) ?? -1) + 1
+    const needs = { abilities: told.abilities, promptTokens }
+
+    function find(model: string, from = 0, tried = NOBODY, least = 0): KindEntry | undefined {
+      const needed = { ...needs, promptTokens: Math.max(needs.promptTokens, least) }
+      for (let index = from; ; index++) {
+        const known = kindOf(entry, model, index, needed, tried)
+        if (known.able > 0) return known
+        if (index + 1 >= known.groups) return undefined
+      }
+    }
+
+    return {
+      records: entry.records,
+      recordOf: (key) => entry.byKey.get(key),
+      ownedBy({ participantId, address }) {
+        const key = participantId === undefined ? undefined : entry.byId.get(participantId)
+        const record = key === undefined ? undefined : entry.byKey.get(key)
+        if (key !== undefined && record !== undefined) return isOwnMachine(record) ? new Set([key]) : NOBODY
+        return (address === undefined ? undefined : entry.byAddress.get(address)) ?? NOBODY
+      },
+
+      find,
+      windowOf: (record, model) => modelOf(knowledgeOf(record), model).contextTokens,
+      first(model, barred = NOBODY) {
+        const found = find(model, 0, barred)
+        if (found !== undefined) return found
+        // All who could be asked are failing: the first of them finds out whether it is back.
+        const asked = entry.records.filter(({ key }) => !barred.has(key))
+        const candidates = findCandidates(model, asked, room.aliases).flat()
+        const able = candidates.find(
+          ({ record, model: name }) => lackOf(modelOf(knowledgeOf(record), name), needs) === undefined,
+        )
+        if (able === undefined) throw nobodyAble(candidates, told)
+        tryAgain(able.record.key)
+        const retried = find(model, 0, barred)
+        if (retried === undefined) throw new ParticipantOffline()
+        return retried
+      },
+    }
+  }
+
   return {
-    /** The participants of a room as they are now. */
-    async open(room: RoomRecord, told: Needs = NO_NEEDS) {
-      const entry = await entryOf(room)
-      // The smallest window that is too small for it stands for all of them.
-      const promptTokens = (entry.windows.findLast((window) => window < told.promptTokens) ?? -1) + 1
-      const needs = { abilities: told.abilities, promptTokens }
-
-      /** The first of the model's groups, from `from` on, in which somebody takes requests. */
-      function find(model: string, from: number, tried: ReadonlySet<string>, least = 0): KindEntry | undefined {
-        const needed = { ...needs, promptTokens: Math.max(needs.promptTokens, least) }
-        for (let index = from; ; index++) {
-          const known = kindOf(entry, model, index, needed, tried)
-          if (known.able > 0) return known
-          if (index + 1 >= known.groups) return undefined
-        }
-      }
-
-      return {
-        records: entry.records,
-        recordOf: (key: string): ParticipantRecord | undefined => entry.byKey.get(key),
-        /** Of whoever shows a participant's token, or comes from where it joined. */
-        ownedBy({ participantId, address }: { participantId?: string; address?: string }): ReadonlySet<string> {
-          const key = participantId === undefined ? undefined : entry.byId.get(participantId)
-          const record = key === undefined ? undefined : entry.byKey.get(key)
-          if (key !== undefined && record !== undefined) return isOwnMachine(record) ? new Set([key]) : NOBODY
-          return (address === undefined ? undefined : entry.byAddress.get(address)) ?? NOBODY
-        },
-
-        /** @param least tokens that a context window must hold besides, where it is known */
-        find: (model: string, from = 0, tried = NOBODY, least = 0) => find(model, from, tried, least),
-
-        /** The participant's context window for the model, in tokens; undefined where nobody knows. */
-        windowOf: (record: ParticipantRecord, model: string) => modelOf(knowledgeOf(record), model).contextTokens,
-
-        /** @param barred who is not to be asked @throws as `findCandidates` */
-        first(model: string, barred = NOBODY): KindEntry {
-          const found = find(model, 0, barred)
-          if (found !== undefined) return found
-          // All who could be asked are failing: the first of them finds out whether it is back.
-          const asked = entry.records.filter(({ key }) => !barred.has(key))
-          const candidates = findCandidates(model, asked, room.aliases).flat()
-          const able = candidates.find(
-            ({ record, model: name }) => lackOf(modelOf(knowledgeOf(record), name), needs) === undefined,
-          )
-          if (able === undefined) throw nobodyAble(candidates, told)
-          tryAgain(able.record.key)
-          const retried = find(model, 0, barred)
-          if (retried === undefined) throw new ParticipantOffline()
-          return retried
-        },
-      }
+    /** The participants of a room as they are now; as a promise where they must be looked up. */
+    open(room: RoomRecord, told: Needs = NO_NEEDS): OpenRoom | Promise<OpenRoom> {
+      const entry = entryOf(room)
+      return entry instanceof Promise ? entry.then((fresh) => opened(fresh, room, told)) : opened(entry, room, told)
     },
 
     /** Something was learnt of a participant. */

@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto'
-import type { OutgoingHttpHeaders } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../../schemas/clock.ts'
@@ -12,9 +11,9 @@ import type { Asking } from './asking.ts'
 import type { Breakers } from './choosing/breaker.ts'
 import type { HiddenQueues } from './choosing/hidden-queue.ts'
 import type { Asker, Grant, Scheduler } from './choosing/scheduler.ts'
-import type { Directory, KindEntry } from './directory.ts'
+import type { Directory, KindEntry, OpenRoom } from './directory.ts'
 import { Forward, type Outcome } from './forward.ts'
-import { upstreamHeaders } from './headers.ts'
+import { type HeaderList, objectOf, upstreamHeaders } from './headers.ts'
 import { KeepAlive } from './keep-alive.ts'
 import type { Makers } from './makers.ts'
 import { Meter, round } from './meter.ts'
@@ -44,8 +43,6 @@ export interface ErrandTools {
   via: string
   onServed(errand: Errand, served: Served): void
 }
-
-type Room = Awaited<ReturnType<Directory['open']>>
 
 /** Whom a request goes to now. */
 interface Attempt {
@@ -114,13 +111,13 @@ export class Errand {
       response,
       protocol,
       intervalMs: asking.stream ? tools.limits.streamKeepAliveMs : 0,
-      headers: () => ({ ...replyHeaders, ...this.#ownHeaders() }),
+      headers: () => [...replyHeaders, ...this.#ownHeaders()],
       onTakeOver,
     })
   }
 
   /** Resolves when it has ended. @throws an error of the catalogue while nothing has been sent to the client */
-  async run(room: Room, asker: Asker): Promise<void> {
+  async run(room: OpenRoom, asker: Asker): Promise<void> {
     try {
       await this.#run(room, asker)
     } catch (error) {
@@ -128,7 +125,7 @@ export class Errand {
       if (this.#isQueued || this.#unserved !== undefined) this.#announceLeft(error as Error)
       if (error instanceof GivenUp) return
       if (!this.#keepAlive.hasBegun) {
-        this.request.onRefused(this.#ownHeaders())
+        this.request.onRefused(objectOf(this.#ownHeaders()))
         throw error
       }
       const {
@@ -150,7 +147,7 @@ export class Errand {
     this.#forward?.abort(reason)
   }
 
-  async #run(room: Room, asker: Asker): Promise<void> {
+  async #run(room: OpenRoom, asker: Asker): Promise<void> {
     const appointed = this.#appointed(room)
     if (appointed !== undefined) {
       const failure = await this.#attempt(appointed, () => false)
@@ -205,7 +202,7 @@ export class Errand {
   }
 
   /** Some requests are for one participant alone, whoever is free. */
-  #appointed({ records }: Room): Attempt | undefined {
+  #appointed({ records }: OpenRoom): Attempt | undefined {
     const { endpoint, targetId, headers, room } = this.request
     const { makers } = this.#tools
     if (endpoint.goesToMaker === true && targetId !== undefined)
@@ -216,7 +213,7 @@ export class Errand {
   }
 
   /** What goes on from something made before goes to whoever made it. */
-  #firstEntry(room: Room): KindEntry {
+  #firstEntry(room: OpenRoom): KindEntry {
     const { continues, model } = this.asking
     const roomId = this.request.room.room.id
     const maker = continues === undefined ? undefined : this.#tools.makers.find(roomId, continues)
@@ -228,7 +225,7 @@ export class Errand {
   }
 
   /** Whose servers don't have the path are asked where nobody else is left: they may have been updated. */
-  #firstOfMany(room: Room): KindEntry {
+  #firstOfMany(room: OpenRoom): KindEntry {
     const { model } = this.asking
     const { unspoken } = this.#tools
     const { path } = this.request.endpoint
@@ -288,7 +285,7 @@ export class Errand {
 
   // --- what comes after a failure
 
-  #hasNext(room: Room, { record, model }: Attempt, why: Setback): boolean {
+  #hasNext(room: OpenRoom, { record, model }: Attempt, why: Setback): boolean {
     if (this.#attempts >= this.#mostAttempts()) return false
     if (why.isTooLong === true) return this.#wider(room, record, model) !== undefined
     if (why.lacksPath === true) return this.#another(room, record) !== undefined
@@ -296,13 +293,13 @@ export class Errand {
   }
 
   /** Somebody with a larger window, where the participant's own is known; else anybody whose window is not. */
-  #wider(room: Room, record: ParticipantRecord, model: string): KindEntry | undefined {
+  #wider(room: OpenRoom, record: ParticipantRecord, model: string): KindEntry | undefined {
     if (this.#attempts >= this.#mostAttempts()) return undefined
     const least = Math.max(this.#leastTokens, (room.windowOf(record, model) ?? this.asking.needs.promptTokens) + 1)
     return room.find(this.asking.model, this.#index, new Set([...this.#tried, record.key]), least)
   }
 
-  #another(room: Room, { key }: ParticipantRecord): KindEntry | undefined {
+  #another(room: OpenRoom, { key }: ParticipantRecord): KindEntry | undefined {
     return room.find(this.asking.model, this.#index, new Set([...this.#tried, key]), this.#leastTokens)
   }
 
@@ -317,7 +314,7 @@ export class Errand {
   }
 
   /** Another one of the same model, then the same one once more, then the alias's next model. */
-  async #afterFailure(room: Room, record: ParticipantRecord, failure: Failure): Promise<KindEntry | undefined> {
+  async #afterFailure(room: OpenRoom, record: ParticipantRecord, failure: Failure): Promise<KindEntry | undefined> {
     if (failure.isFinal) throw failure.error
     if (failure.isTooLong === true) {
       const wider = this.#wider(room, record, failure.model)
@@ -341,7 +338,7 @@ export class Errand {
     return this.#goTo(another)
   }
 
-  #next(room: Room): KindEntry {
+  #next(room: OpenRoom): KindEntry {
     return this.#goTo(
       room.find(this.asking.model, this.#index, this.#tried) ?? room.first(this.asking.model, this.#barred),
     )
@@ -353,7 +350,7 @@ export class Errand {
   }
 
   async #again(
-    room: Room,
+    room: OpenRoom,
     { key }: ParticipantRecord,
     { retryAfterMs }: Setback,
     isLast: boolean,
@@ -419,7 +416,7 @@ export class Errand {
       meter,
       now: () => clock.elapsed(),
       startedAt,
-      replyHeaders: { ...request.replyHeaders, ...this.#ownHeaders(attempt) },
+      replyHeaders: [...request.replyHeaders, ...this.#ownHeaders(attempt)],
       onTakeOver: (hasBegun) => {
         this.#keepAlive.stop()
         if (!hasBegun) request.onTakeOver()
@@ -581,28 +578,33 @@ export class Errand {
     }
   }
 
-  #ownHeaders(attempt?: Attempt): OutgoingHttpHeaders {
-    const chosen =
-      attempt === undefined
-        ? {}
-        : {
-            [POTLUCK_HEADERS.participant]: attempt.record.participant.id,
-            [POTLUCK_HEADERS.model]: printable(attempt.model),
-            [POTLUCK_HEADERS.reason]: attempt.reason,
-          }
-    return {
-      ...chosen,
-      [POTLUCK_HEADERS.attempts]: String(this.#attempts),
-      [POTLUCK_HEADERS.queueMs]: String(Math.round(this.#queuedMs)),
-      [POTLUCK_HEADERS.requestId]: this.request.requestId,
-      // An answer is a stranger's: a browser must neither guess its type nor run it as a page of the hub.
-      'content-security-policy': 'sandbox',
-      'x-content-type-options': 'nosniff',
-      // Buffering proxies (nginx) would hold back a stream.
-      'x-accel-buffering': 'no',
-    }
+  #ownHeaders(attempt?: Attempt): HeaderList {
+    const { participant, model, reason, attempts, queueMs, requestId } = POTLUCK_HEADERS
+    const headers: HeaderList = [
+      attempts,
+      String(this.#attempts),
+      queueMs,
+      String(Math.round(this.#queuedMs)),
+      requestId,
+      this.request.requestId,
+      ...SAFE,
+    ]
+    if (attempt === undefined) return headers
+    headers.push(participant, attempt.record.participant.id, model, printable(attempt.model), reason, attempt.reason)
+    return headers
   }
 }
+
+const SAFE: Readonly<HeaderList> = [
+  // An answer is a stranger's: a browser must neither guess its type nor run it as a page of the hub.
+  'content-security-policy',
+  'sandbox',
+  'x-content-type-options',
+  'nosniff',
+  // Buffering proxies (nginx) would hold back a stream.
+  'x-accel-buffering',
+  'no',
+]
 
 /** The client went away while it waited. */
 export class GivenUp extends Error {}

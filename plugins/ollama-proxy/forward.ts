@@ -1,9 +1,9 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Metrics } from '../../schemas/events.ts'
 import { POTLUCK_HEADERS } from '../../schemas/headers.ts'
 import { HEAD_BYTES } from './both-ends.ts'
-import { clientHeaders, single } from './headers.ts'
+import { clientHeaders, type HeaderList, single } from './headers.ts'
 import { type Meter, round } from './meter.ts'
 import type { Protocol, Usage } from './protocols/protocol.ts'
 import { mayLackPath, toldOfPath } from './unspoken.ts'
@@ -29,8 +29,8 @@ export interface ForwardOptions {
   /** Of a monotonic clock, ms. */
   now: () => number
   startedAt: number
-  /** Headers of the hub's own; they win over the participant's. */
-  replyHeaders: OutgoingHttpHeaders
+  /** Headers of the hub's own; none of them is one that a participant may set. */
+  replyHeaders: Readonly<HeaderList>
   /**
    * Called once, right before the first byte of the body goes to the client: from then on the response belongs to this handler.
    * @param hasBegun its headers had gone out before, to keep it alive
@@ -346,25 +346,23 @@ export class Forward implements Dispatcher.DispatchHandler {
   /** @throws where the participant's headers can't be sent on */
   #writeHead(): void {
     const { response, replyHeaders } = this.#options
-    const headers = { ...clientHeaders(this.#headers), ...replyHeaders, ...this.#figures() }
     // A stream that breaks off gets an error frame behind it, which must not look like the rest of what was announced.
     // RFC 9110 §8.6: what has no content has no length.
-    if (this.#isStream() || this.#statusCode === NO_CONTENT) delete headers['content-length']
+    const headers = clientHeaders(this.#headers, !this.#isStream() && this.#statusCode !== NO_CONTENT)
+    headers.push(...replyHeaders)
+    this.#addFigures(headers)
     if (this.#statusMessage === undefined || this.#statusMessage === '') response.writeHead(this.#statusCode, headers)
     else response.writeHead(this.#statusCode, printable(this.#statusMessage), headers)
   }
 
   /** What is known of the metering before the first byte goes out: all of it where the whole answer is there. */
-  #figures(): OutgoingHttpHeaders {
+  #addFigures(headers: HeaderList): void {
     const { meter, now, startedAt } = this.#options
-    const figures: OutgoingHttpHeaders = {
-      [POTLUCK_HEADERS.ttftMs]: String(round((meter.firstByteAt ?? now()) - startedAt)),
-    }
+    headers.push(POTLUCK_HEADERS.ttftMs, String(round((meter.firstByteAt ?? now()) - startedAt)))
     const usage = this.#isWhole() && this.#statusCode < 400 ? meter.told() : undefined
-    if (usage === undefined) return figures
-    figures[POTLUCK_HEADERS.inputTokens] = String(usage.inputTokens)
-    figures[POTLUCK_HEADERS.outputTokens] = String(usage.outputTokens)
-    return figures
+    if (usage === undefined) return
+    headers.push(POTLUCK_HEADERS.inputTokens, String(usage.inputTokens))
+    headers.push(POTLUCK_HEADERS.outputTokens, String(usage.outputTokens))
   }
 
   /** As much has come as it said. */

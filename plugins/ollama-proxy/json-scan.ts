@@ -36,9 +36,11 @@ const CLOSE_OBJECT = 0x7d
 const OPEN_LIST = 0x5b
 const CLOSE_LIST = 0x5d
 
-const LITERALS: ReadonlyMap<number, Buffer> = new Map(
-  ['true', 'false', 'null'].map((text) => [text.charCodeAt(0), Buffer.from(text)]),
+const LITERALS: ReadonlyMap<number, string> = new Map(
+  ['true', 'false', 'null'].map((text) => [text.charCodeAt(0), text]),
 )
+
+const NO_KEYS: ReadonlySet<string> = new Set()
 
 /**
  * Reads where the keys and values of a JSON object stand, without making anything of them: the body goes on as the client
@@ -46,197 +48,156 @@ const LITERALS: ReadonlyMap<number, Buffer> = new Map(
  * @throws PTL_INVALID_JSON
  */
 export function scanObject(bytes: Buffer): ScannedObject {
-  return new Scanner(bytes).scan()
+  const values = new Map<string, Span>()
+  let duplicates: Set<string> | undefined
+  let at = behindSpace(bytes, 0)
+  if (bytes[at] !== OPEN_OBJECT) throw new InvalidJson('it must be an object')
+  const open = at + 1
+  at = behindSpace(bytes, open)
+  const isEmpty = bytes[at] === CLOSE_OBJECT
+  while (!isEmpty) {
+    const keyEnd = behindKey(bytes, at)
+    const key = keyOf(bytes, at, keyEnd)
+    const start = behindColon(bytes, keyEnd)
+    const end = behindValue(bytes, start)
+    if (values.has(key)) duplicates = (duplicates ?? new Set()).add(key)
+    else if (values.size >= MAX_FIELDS) throw new InvalidJson(`it has more than ${MAX_FIELDS} fields`)
+    values.set(key, { start, end })
+    at = behindSpace(bytes, end)
+    if (bytes[at] !== COMMA) break
+    at = behindSpace(bytes, at + 1)
+  }
+  if (bytes[at] !== CLOSE_OBJECT) fail(bytes, at)
+  at = behindSpace(bytes, at + 1)
+  if (at < bytes.length) fail(bytes, at)
+  return { open, isEmpty, values, duplicates: duplicates ?? NO_KEYS }
 }
 
-class Scanner {
-  readonly #bytes: Buffer
-  /** The containers around the place, as their closing bytes. */
-  readonly #closers: number[] = []
-  readonly #values = new Map<string, Span>()
-  readonly #duplicates = new Set<string>()
-  #at = 0
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes
-  }
-
-  scan(): ScannedObject {
-    this.#skipSpace()
-    if (this.#bytes[this.#at] !== OPEN_OBJECT) throw new InvalidJson('it must be an object')
-    const open = this.#at + 1
-    this.#at = open
-    this.#skipSpace()
-    const isEmpty = this.#bytes[this.#at] === CLOSE_OBJECT
-    if (isEmpty) this.#at += 1
-    else this.#outermost()
-    this.#skipSpace()
-    if (this.#at < this.#bytes.length) this.#fail()
-    return { open, isEmpty, values: this.#values, duplicates: this.#duplicates }
-  }
-
-  #outermost(): void {
-    do {
-      this.#skipSpace()
-      const key = this.#key()
-      const start = this.#at
-      this.#value()
-      if (this.#values.has(key)) this.#duplicates.add(key)
-      else if (this.#values.size >= MAX_FIELDS) throw new InvalidJson(`it has more than ${MAX_FIELDS} fields`)
-      this.#values.set(key, { start, end: this.#at })
-      this.#skipSpace()
-    } while (this.#takes(COMMA))
-    if (!this.#takes(CLOSE_OBJECT)) this.#fail()
-  }
-
-  /** One value, however deep, without recursion. */
-  #value(): void {
-    do {
-      this.#skipSpace()
-    } while (this.#opens() || !this.#closes())
-  }
-
-  /** @returns true where a container was opened that has something in it: a value comes next. */
-  #opens(): boolean {
-    const byte = this.#bytes[this.#at]
-    if (byte !== OPEN_OBJECT && byte !== OPEN_LIST) {
-      this.#scalar(byte)
-      return false
+/** One value, however deep, without recursion. */
+function behindValue(bytes: Buffer, start: number): number {
+  let at = start
+  /** The containers around the place, as their closing bytes; made for the first of them. */
+  let closers: number[] | undefined
+  for (;;) {
+    const byte = bytes[at]
+    if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+      const closer = byte === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_LIST
+      closers ??= []
+      // The outermost object counts too.
+      if (closers.length + 1 >= MAX_DEPTH) throw new InvalidJson(`it is nested deeper than ${MAX_DEPTH} levels`)
+      at = behindSpace(bytes, at + 1)
+      if (bytes[at] !== closer) {
+        closers.push(closer)
+        if (closer === CLOSE_OBJECT) at = behindColon(bytes, behindKey(bytes, at))
+        continue
+      }
+      at += 1
+    } else {
+      at = byte === QUOTE ? behindString(bytes, at) : behindScalar(bytes, at, byte)
     }
-    const closer = byte === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_LIST
-    // The outermost object counts too.
-    if (this.#closers.length + 1 >= MAX_DEPTH) throw new InvalidJson(`it is nested deeper than ${MAX_DEPTH} levels`)
-    this.#at += 1
-    this.#skipSpace()
-    if (this.#takes(closer)) return false
-    this.#closers.push(closer)
-    if (closer === CLOSE_OBJECT) this.#skipKey()
-    return true
-  }
-
-  /** Behind a value. @returns true where that ended the whole; false where another value comes next. */
-  #closes(): boolean {
+    if (closers === undefined) return at
+    // Behind a value: the containers that it ends, or what comes next in the one that it is in.
     for (;;) {
-      const closer = this.#closers.at(-1)
-      if (closer === undefined) return true
-      this.#skipSpace()
-      if (this.#takes(COMMA)) {
-        this.#skipSpace()
-        if (closer === CLOSE_OBJECT) this.#skipKey()
-        return false
+      const closer = closers.at(-1)
+      if (closer === undefined) return at
+      at = behindSpace(bytes, at)
+      if (bytes[at] === COMMA) {
+        at = behindSpace(bytes, at + 1)
+        if (closer === CLOSE_OBJECT) at = behindColon(bytes, behindKey(bytes, at))
+        break
       }
-      if (!this.#takes(closer)) this.#fail()
-      this.#closers.pop()
+      if (bytes[at] !== closer) fail(bytes, at)
+      at += 1
+      closers.pop()
     }
   }
+}
 
-  #scalar(byte: number | undefined): void {
-    const literal = byte === undefined ? undefined : LITERALS.get(byte)
-    if (byte === QUOTE) this.#string()
-    else if (literal !== undefined) this.#literal(literal)
-    else this.#number()
+function behindSpace(bytes: Buffer, start: number): number {
+  let at = start
+  let byte = bytes[at]
+  while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) {
+    at += 1
+    byte = bytes[at]
   }
+  return at
+}
 
-  /** A key of the outermost object, and its colon. */
-  #key(): string {
-    const start = this.#at
-    const end = this.#skipKey()
-    const text = this.#bytes.toString('utf8', start + 1, end - 1)
-    return text.includes('\\') ? this.#unescaped(start, end) : text
+function behindKey(bytes: Buffer, start: number): number {
+  if (bytes[start] !== QUOTE) fail(bytes, start)
+  return behindString(bytes, start)
+}
+
+/** @returns where the value begins */
+function behindColon(bytes: Buffer, keyEnd: number): number {
+  const at = behindSpace(bytes, keyEnd)
+  if (bytes[at] !== COLON) fail(bytes, at)
+  return behindSpace(bytes, at + 1)
+}
+
+/** @param end behind the closing quote */
+function keyOf(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString('utf8', start + 1, end - 1)
+  if (!text.includes('\\')) return text
+  try {
+    return JSON.parse(bytes.toString('utf8', start, end)) as string
+  } catch {
+    return fail(bytes, end)
   }
+}
 
-  /** @returns where the key ends */
-  #skipKey(): number {
-    if (this.#bytes[this.#at] !== QUOTE) this.#fail()
-    this.#string()
-    const end = this.#at
-    this.#skipSpace()
-    if (!this.#takes(COLON)) this.#fail()
-    this.#skipSpace()
-    return end
-  }
-
-  #unescaped(start: number, end: number): string {
-    try {
-      return JSON.parse(this.#bytes.toString('utf8', start, end)) as string
-    } catch {
-      return this.#fail()
+/** Behind the closing quote. */
+function behindString(bytes: Buffer, start: number): number {
+  let at = start + 1
+  for (let near = at + SHORT_STRING; at < near; at++) {
+    const byte = bytes[at]
+    if (byte === QUOTE) return at + 1
+    if (byte === BACKSLASH) {
+      at += 1
+      near = Math.max(near, at + SHORT_STRING)
     }
   }
+  return farQuote(bytes, at) + 1
+}
 
-  /** Moves behind the closing quote. */
-  #string(): void {
-    const bytes = this.#bytes
-    let at = this.#at + 1
-    for (let near = at + SHORT_STRING; at < near; at++) {
-      const byte = bytes[at]
-      if (byte === QUOTE) {
-        this.#at = at + 1
-        return
-      }
-      if (byte === BACKSLASH) {
-        at += 1
-        near = Math.max(near, at + SHORT_STRING)
-      }
-    }
-    this.#at = this.#farQuote(at) + 1
-  }
+function farQuote(bytes: Buffer, from: number): number {
+  let quote = bytes.indexOf(QUOTE, from)
+  while (quote !== -1 && isEscaped(bytes, quote, from)) quote = nextQuote(bytes, quote + 1)
+  if (quote === -1) throw new InvalidJson('it ends within a string')
+  return quote
+}
 
-  #farQuote(from: number): number {
-    const bytes = this.#bytes
-    let quote = bytes.indexOf(QUOTE, from)
-    while (quote !== -1 && isEscaped(bytes, quote, from)) quote = nextQuote(bytes, quote + 1)
-    if (quote === -1) throw new InvalidJson('it ends within a string')
-    return quote
+/** A literal or a number. */
+function behindScalar(bytes: Buffer, start: number, byte: number | undefined): number {
+  const literal = byte === undefined ? undefined : LITERALS.get(byte)
+  if (literal === undefined) return behindNumber(bytes, start)
+  for (let index = 1; index < literal.length; index++) {
+    if (bytes[start + index] !== literal.charCodeAt(index)) fail(bytes, start)
   }
+  return start + literal.length
+}
 
-  #literal(literal: Buffer): void {
-    const end = this.#at + literal.length
-    if (this.#bytes.compare(literal, 0, literal.length, this.#at, Math.min(end, this.#bytes.length)) !== 0) this.#fail()
-    this.#at = end
-  }
+/** RFC 8259 §6, byte by byte: a body may hold millions of them. */
+function behindNumber(bytes: Buffer, start: number): number {
+  let at = bytes[start] === 0x2d ? start + 1 : start
+  at = bytes[at] === 0x30 ? at + 1 : behindDigits(bytes, at)
+  if (bytes[at] === 0x2e) at = behindDigits(bytes, at + 1)
+  if (bytes[at] !== 0x45 && bytes[at] !== 0x65) return at
+  at += 1
+  if (bytes[at] === 0x2b || bytes[at] === 0x2d) at += 1
+  return behindDigits(bytes, at)
+}
 
-  /** RFC 8259 §6, byte by byte: a body may hold millions of them. */
-  #number(): void {
-    if (this.#bytes[this.#at] === 0x2d) this.#at += 1
-    if (this.#bytes[this.#at] === 0x30) this.#at += 1
-    else this.#digits()
-    if (this.#takes(0x2e)) this.#digits()
-    const byte = this.#bytes[this.#at]
-    if (byte !== 0x45 && byte !== 0x65) return
-    this.#at += 1
-    if (!this.#takes(0x2b)) this.#takes(0x2d)
-    this.#digits()
-  }
+/** One or more. */
+function behindDigits(bytes: Buffer, start: number): number {
+  let at = start
+  while ((bytes[at] as number) >= 0x30 && (bytes[at] as number) <= 0x39) at++
+  if (at === start) fail(bytes, at)
+  return at
+}
 
-  /** One or more. */
-  #digits(): void {
-    const bytes = this.#bytes
-    const start = this.#at
-    let at = start
-    while ((bytes[at] as number) >= 0x30 && (bytes[at] as number) <= 0x39) at++
-    if (at === start) this.#fail()
-    this.#at = at
-  }
-
-  #takes(byte: number): boolean {
-    if (this.#bytes[this.#at] !== byte) return false
-    this.#at += 1
-    return true
-  }
-
-  #skipSpace(): void {
-    let byte = this.#bytes[this.#at]
-    while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) {
-      this.#at += 1
-      byte = this.#bytes[this.#at]
-    }
-  }
-
-  #fail(): never {
-    const isEnd = this.#at >= this.#bytes.length
-    throw new InvalidJson(isEnd ? 'it ends too early' : `something unexpected stands at byte ${this.#at}`)
-  }
+function fail(bytes: Buffer, at: number): never {
+  throw new InvalidJson(at >= bytes.length ? 'it ends too early' : `something unexpected stands at byte ${at}`)
 }
 
 /** Whether an odd number of backslashes stands before the quote; those before `from` belong to what was read already. */

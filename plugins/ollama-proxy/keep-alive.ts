@@ -1,4 +1,5 @@
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import type { HeaderList } from './headers.ts'
 import type { Protocol, ProtocolError } from './protocols/protocol.ts'
 
 export interface KeepAliveOptions {
@@ -6,7 +7,7 @@ export interface KeepAliveOptions {
   protocol: Protocol
   /** Silence until the first sign of life, and between two; 0: never. */
   intervalMs: number
-  headers(): OutgoingHttpHeaders
+  headers(): HeaderList
   /** The response begins now. */
   onTakeOver(): void
 }
@@ -52,7 +53,7 @@ export class KeepAlive {
     if (response.destroyed || response.writableNeedDrain) return
     if (!response.headersSent) {
       onTakeOver()
-      response.writeHead(200, { ...headers(), 'content-type': protocol.streamType, 'cache-control': 'no-cache' })
+      response.writeHead(200, [...headers(), 'content-type', protocol.streamType, 'cache-control', 'no-cache'])
     }
     response.write(this.#frame)
   }

@@ -16,6 +16,7 @@ import { createScheduler, type PassedOver } from './choosing/scheduler.ts'
 import { createDirectory } from './directory.ts'
 import { Errand } from './errand.ts'
 import type { Outcome } from './forward.ts'
+import type { HeaderList } from './headers.ts'
 import { createLearner } from './learner.ts'
 import { createMakers } from './makers.ts'
 import { createPerformances } from './performance.ts'
@@ -78,7 +79,7 @@ export interface ForwardRequest {
   requestId: string
   response: ServerResponse
   /** Headers that every answer of the hub carries (CORS). */
-  replyHeaders: OutgoingHttpHeaders
+  replyHeaders: HeaderList
   onTakeOver(): void
   /** Called before `forward` throws: headers for the hub's own answer. */
   onRefused(headers: OutgoingHttpHeaders): void
@@ -222,9 +223,12 @@ export function createProxy(options: ProxyOptions) {
       const startedAt = clock.elapsed()
       const { protocol, endpoint, headers, body, response, client, owner } = request
       if (hasPassed(headers.via, hubId)) throw new LoopDetected()
-      const asking = await readRequest({ protocol, endpoint, headers, body, limitBytes: bodyLimit }).catch(unlessGone)
+      // What is there already is not waited for: each wait costs as much as what it is for.
+      const read = readRequest({ protocol, endpoint, headers, body, limitBytes: bodyLimit })
+      const asking = read instanceof Promise ? await read.catch(unlessGone) : read
       if (asking === undefined) return
-      const room = await directory.open(request.room, asking.needs)
+      const opened = directory.open(request.room, asking.needs)
+      const room = opened instanceof Promise ? await opened : opened
       if (isClosing) throw new HubClosing()
       if (response.destroyed) return
       const errand = new Errand(request, asking, startedAt, shared)

@@ -1,6 +1,6 @@
 import { InvalidField } from '../../schemas/errors.ts'
 import { LIMITS } from '../../schemas/limits.ts'
-import { type ScannedObject, scanObject } from './json-scan.ts'
+import { type ScannedObject, type Span, scanObject } from './json-scan.ts'
 import type { Protocol } from './protocols/protocol.ts'
 
 /** What a request says for itself: read where it stands, never parsed whole. */
@@ -27,37 +27,57 @@ export interface BodyReading extends Reading {
 export function readBody(body: Buffer, protocol: Protocol): BodyReading {
   const { modelFields, streamsBySilence = false, continuesBy, promptFields = [] } = protocol
   const scanned = scanObject(body)
+  const { values } = scanned
   for (const field of modelFields) {
     if (scanned.duplicates.has(field)) throw new InvalidField(`${field} must be there only once`)
     if (hasOtherCase(scanned, field)) throw new InvalidField(`${field} must be written in lower case`)
   }
-  const modelField = modelFields.find((field) => isTold(body, scanned, field)) ?? (modelFields[0] as string)
-  const stream = textOf(body, scanned, 'stream')
+  const modelField = modelFieldOf(body, scanned, modelFields)
   const continues = continuesBy === undefined ? undefined : stringAt(body, scanned, continuesBy)
   const cacheKey = stringAt(body, scanned, 'prompt_cache_key')
+  const prompt: Buffer[] = []
+  for (const field of promptFields) {
+    const span = values.get(field)
+    if (span !== undefined) prompt.push(body.subarray(span.start, span.end))
+  }
   return {
     scanned,
     modelField,
-    prompt: promptFields.flatMap((field) => {
-      const span = scanned.values.get(field)
-      return span === undefined ? [] : [body.subarray(span.start, span.end)]
-    }),
+    prompt,
     ...(cacheKey === undefined ? {} : { cacheKey }),
     model: nameAt(body, scanned, modelField),
-    stream: stream === 'true' || (streamsBySilence && stream !== 'false'),
+    stream: isStreamed(body, values.get('stream'), streamsBySilence),
     ...(continues === undefined ? {} : { continues }),
   }
 }
 
 /** Servers written in Go match keys without regard to case, and take the last: `Model` would be a second `model`. */
 function hasOtherCase({ values }: ScannedObject, key: string): boolean {
-  for (const name of values.keys()) if (name !== key && name.toLowerCase() === key) return true
+  for (const name of values.keys()) {
+    if (name.length === key.length && name !== key && name.toLowerCase() === key) return true
+  }
   return false
+}
+
+/** The first that says something. */
+function modelFieldOf(body: Buffer, scanned: ScannedObject, fields: readonly string[]): string {
+  const [first = ''] = fields
+  if (fields.length === 1) return first
+  return fields.find((field) => isTold(body, scanned, field)) ?? first
 }
 
 function isTold(body: Buffer, scanned: ScannedObject, field: string): boolean {
   const text = textOf(body, scanned, field)
   return text !== undefined && text !== 'null' && text !== '""'
+}
+
+const T = 0x74
+const F = 0x66
+
+/** Its first letter tells a literal from the others. */
+function isStreamed(body: Buffer, span: Span | undefined, bySilence: boolean): boolean {
+  const letter = span === undefined ? undefined : body[span.start]
+  return letter === T || (bySilence && letter !== F)
 }
 
 function nameAt(body: Buffer, scanned: ScannedObject, field: string): string {
@@ -89,7 +109,11 @@ function textOf(body: Buffer, { values }: ScannedObject, key: string): string | 
   return body.toString('utf8', span.start, Math.min(span.end, span.start + LIMITS.model * 12 + 2))
 }
 
+/** Nothing in it means anything else. */
+const PLAIN_STRING = /^"[^"\\\u0000-\u001F]*"$/
+
 function parseString(text: string): string | undefined {
+  if (PLAIN_STRING.test(text)) return text.slice(1, -1)
   try {
     return JSON.parse(text) as string
   } catch {

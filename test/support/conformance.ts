@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
+import { type HeaderList, objectOf } from '../../plugins/ollama-proxy/headers.ts'
 import { POTLUCK_HEADERS } from '../../schemas/headers.ts'
 import { checkOf, type JsonSchema } from './json-schema.ts'
 import { type Answer, type DescribedOperation, type OpenApi, operationsOf } from './openapi.ts'
@@ -64,7 +65,10 @@ function record(response: ServerResponse): Sent {
     if (typeof chunk === 'string' || chunk instanceof Uint8Array) sent.text += chunk.toString()
   }
   response.writeHead = ((status: number, ...rest: unknown[]) => {
-    const given = rest.findLast((argument) => typeof argument === 'object') as OutgoingHttpHeaders | undefined
+    const given = rest.findLast((argument) => typeof argument === 'object') as
+      | OutgoingHttpHeaders
+      | HeaderList
+      | undefined
     Object.assign(sent, { status, headers: { ...response.getHeaders(), ...lowerCased(given) } })
     return Reflect.apply(writeHead, response, [status, ...rest])
   }) as typeof writeHead
@@ -82,7 +86,8 @@ function record(response: ServerResponse): Sent {
   return sent
 }
 
-function lowerCased(headers: OutgoingHttpHeaders = {}): OutgoingHttpHeaders {
+function lowerCased(given: OutgoingHttpHeaders | HeaderList = {}): OutgoingHttpHeaders {
+  const headers = Array.isArray(given) ? objectOf(given) : given
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }
 

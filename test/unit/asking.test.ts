@@ -18,7 +18,7 @@ function at(path: string, method = 'POST'): Served {
   return SERVED.find(({ endpoint }) => endpoint.path === path && endpoint.method === method) as Served
 }
 
-const read = (served: Served, body: string, headers = {}) =>
+const read = async (served: Served, body: string, headers = {}) =>
   readRequest({ ...served, headers, body: Buffer.from(body), limitBytes: 1000 })
 
 /** What goes upstream where the model is called `real` and everything has a default. */
@@ -129,7 +129,7 @@ t.test('what an earlier request made is read where this one goes on from there',
 })
 
 /** An upload of this form, or of raw bytes, with these headers beside it. */
-function readUpload(form: string | undefined, headers = {}) {
+async function readUpload(form: string | undefined, headers = {}) {
   const bytes = Buffer.from(
     form === undefined ? 'sound' : `--b\r\ncontent-disposition: form-data; name=model\r\n\r\n${form}\r\n--b--\r\n`,
   )

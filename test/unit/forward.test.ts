@@ -20,7 +20,7 @@ t.test('what cannot be sent on is a failure of that request, and of nothing else
     meter: new Meter({ protocol: openaiChat, startedAt: 0, sentAt: 0, requestBytes: 0 }),
     now: () => 0,
     startedAt: 0,
-    replyHeaders: { 'x-broken': 'a\nb' },
+    replyHeaders: ['x-broken', 'a\nb'],
     onTakeOver: () => {
       taken += 1
     },
@@ -55,7 +55,7 @@ t.test('who goes with the whole answer unread holds up no connection of the part
     meter: new Meter({ protocol: openaiChat, startedAt: 0, sentAt: 0, requestBytes: 0 }),
     now: () => 0,
     startedAt: 0,
-    replyHeaders: {},
+    replyHeaders: [],
     onTakeOver: () => {},
     stallMs: 60_000,
     firstByteMs: 1000,

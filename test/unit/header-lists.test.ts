@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import t from 'tap'
-import { clientHeaders, upstreamHeaders } from '../../plugins/ollama-proxy/headers.ts'
-import { REQUEST_HEADERS, RESPONSE_HEADERS } from '../../schemas/headers.ts'
+import { clientHeaders, objectOf, upstreamHeaders } from '../../plugins/ollama-proxy/headers.ts'
+import { POTLUCK_HEADERS, REQUEST_HEADERS, RESPONSE_HEADERS } from '../../schemas/headers.ts'
 
 const VIA = '1.1 potluck-1'
 
@@ -67,7 +67,7 @@ t.test('of an answer’s headers only those on the list reach the client', async
     refresh: '0; url=http://evil',
     'alt-svc': 'h2="evil:443"',
   }
-  t.strictSame(clientHeaders({ ...PRIVATE, ...connection, ...policies, ...kept }), kept)
+  t.strictSame(objectOf(clientHeaders({ ...PRIVATE, ...connection, ...policies, ...kept })), kept)
 })
 
 t.test('a provider’s rate limits reach the client', async (t) => {
@@ -76,11 +76,29 @@ t.test('a provider’s rate limits reach the client', async (t) => {
     'anthropic-ratelimit-tokens-reset': 'soon',
     'retry-after': '1',
   }
-  t.strictSame(clientHeaders({ ...limits, 'x-rate': '1', 'my-x-ratelimit-x': '1' }), limits)
+  t.strictSame(objectOf(clientHeaders({ ...limits, 'x-rate': '1', 'my-x-ratelimit-x': '1' })), limits)
 })
 
 t.test('a header that came several times goes on so', async (t) => {
-  t.strictSame(clientHeaders({ 'server-timing': ['a', 'b'] } as unknown as IncomingHttpHeaders), {
-    'server-timing': ['a', 'b'],
-  })
+  t.strictSame(clientHeaders({ 'server-timing': ['a', 'b'] } as unknown as IncomingHttpHeaders), [
+    'server-timing',
+    ['a', 'b'],
+  ])
+})
+
+t.test('where the answer is another one its length stays behind', async (t) => {
+  t.strictSame(clientHeaders({ 'content-type': 'text/event-stream', 'content-length': '12' }, false), [
+    'content-type',
+    'text/event-stream',
+  ])
+})
+
+t.test('no header of the hub’s own is one that a participant may set', async (t) => {
+  const own = [
+    ...Object.values(POTLUCK_HEADERS),
+    'content-security-policy',
+    'x-content-type-options',
+    'x-accel-buffering',
+  ]
+  t.strictSame(clientHeaders(Object.fromEntries(own.map((name) => [name, 'forged']))), [])
 })
