@@ -40,7 +40,7 @@ function lastSeenBy(request: FastifyRequest): string | undefined {
 }
 
 /** Of one subscriber, what is held back for the end of the turn: more goes out at once. */
-const MOST_HELD_CHARS = 16 * 1024
+export const MOST_HELD_CHARS = 16 * 1024
 
 /** Those to whom something was written in this turn of the event loop. */
 const written = new Set<FrameSink>()
@@ -51,7 +51,7 @@ function flushAll(): void {
 }
 
 /** Frames of one turn leave together: a system call for each would cost more than all else about an event. */
-class FrameSink implements EventSink {
+export class FrameSink implements EventSink {
   readonly #raw: ServerResponse
   #held = ''
 

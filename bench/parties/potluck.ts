@@ -3,13 +3,11 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { manifest } from '../../src/version.ts'
 import { type Child, freePort, start, waitFor } from '../children.ts'
-import { REPOSITORY } from '../paths.ts'
+import { REPOSITORY, START } from '../paths.ts'
 import { MODEL } from '../workload.ts'
 import type { Party, RunningParty, Stage } from './party.ts'
 
 const LOOPBACK = '127.0.0.1'
-
-const LAUNCHER = join(REPOSITORY, 'bin/potluck.js')
 
 export interface HubOptions {
   /** @default 1 */
@@ -33,7 +31,7 @@ export interface Room {
   readonly path: string
 }
 
-/** `potluck serve` as its user starts it. */
+/** As `npm start` does. */
 export async function startHub(stage: Stage, name: string, options: HubOptions = {}): Promise<Hub> {
   const { isWatched = true, nodeOptions = [], ipc = false } = options
   const port = await freePort()
@@ -45,8 +43,9 @@ export async function startHub(stage: Stage, name: string, options: HubOptions =
     ...(isWatched ? {} : { POTLUCK_LOG_LEVEL: 'silent' }),
   }
   const flags = [...nodeOptions, ...profileFlags(stage, name)]
-  const child = start(process.execPath, [...flags, LAUNCHER, 'serve'], {
+  const child = start(process.execPath, [...flags, ...START], {
     env,
+    cwd: REPOSITORY,
     log: join(stage.workFolder, `${name}.log`),
     ipc,
   })

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bench, Outcome, Scenario, Verdict } from '../bench.ts'
-import { startHelper } from '../children.ts'
+import { freePort, start, startHelper, waitFor } from '../children.ts'
 import type { EncodesApi } from '../encodes.ts'
 import { interval, kibibytes, mebibytes, number } from '../format.ts'
 import type { SubscribersApi } from '../load/subscribers.ts'
@@ -23,9 +23,8 @@ const WARM_UP_REQUESTS = 1000
 const SETTLE_MS = 2000
 
 const ENCODES = join(import.meta.dirname, '../encodes.ts')
+const BARE = join(import.meta.dirname, '../bare-events.ts')
 const SUBSCRIBER_PROCESS = join(import.meta.dirname, '../load/subscribers.ts')
-
-type Hub = Awaited<ReturnType<typeof startPotluck>>
 
 interface Told {
   readonly spreadMs: number
@@ -41,6 +40,61 @@ interface Found {
   readonly told: readonly Told[]
 }
 
+/** Somebody who has subscribers. */
+interface Teller {
+  readonly pid: number
+  readonly port: number
+  readonly path: string
+  /** One event with this text in it for everybody. */
+  tell(id: string): Promise<unknown>
+  /** How often the text was encoded since `tell` began. */
+  encodes(id: string): Promise<number>
+  /** As after some use. */
+  warmUp(): Promise<unknown>
+  stop(): Promise<void>
+}
+
+async function startPotluckTeller(bench: Bench): Promise<Teller> {
+  const about = { name: 'potluck-events', title: 'Potluck' }
+  const party = await startPotluck(bench.stage, about, {
+    nodeOptions: ['--import', ENCODES],
+    ipc: true,
+  })
+  const { hub, room } = party
+  const encodes = remote<EncodesApi>(hub.child.process)
+  return {
+    pid: hub.child.pid,
+    port: hub.port,
+    path: `/rooms/${room.code}/events`,
+    async tell(id) {
+      await encodes.watch(id)
+      await joinRoom({ url: hub.url, code: room.code, llmPort: bench.stage.llmPort, id })
+    },
+    encodes: () => encodes.count(),
+    warmUp: () => takeSample(bench, party, { wish: { kind: 'plain' }, connections: 64 }, WARM_UP_REQUESTS),
+    stop: party.stop,
+  }
+}
+
+async function startBareTeller({ stage }: Bench): Promise<Teller> {
+  const port = await freePort()
+  const child = start(process.execPath, [BARE, String(port)], { log: join(stage.workFolder, 'bare-events.log') })
+  const url = `http://127.0.0.1:${port}/`
+  await waitFor(url, child, 10_000)
+  const get = (query: string) => fetch(`${url}${query}`).then((response) => response.text())
+  return {
+    pid: child.pid,
+    port,
+    path: '/events',
+    tell: (id) => get(`?id=${id}`),
+    encodes: async () => 1,
+    async warmUp() {
+      for (let count = 0; count < WARM_UP_REQUESTS; count++) await get('')
+    },
+    stop: child.stop,
+  }
+}
+
 function possibleSubscribers({ say }: Bench): number {
   const possible = Math.min(SUBSCRIBERS, openFilesLimit() - OTHER_FILES)
   if (possible < SUBSCRIBERS)
@@ -48,46 +102,46 @@ function possibleSubscribers({ say }: Bench): number {
   return possible
 }
 
-/** Somebody joins: one event for everybody. */
-async function tellAll(
-  bench: Bench,
-  hub: Hub,
-  subscribers: Remote<SubscribersApi>,
-  count: number,
-  id: string,
-): Promise<Told> {
-  const { code } = hub.room
-  const encodes = remote<EncodesApi>(hub.hub.child.process)
-  await encodes.watch(id)
+async function tellAll(teller: Teller, subscribers: Remote<SubscribersApi>, count: number, id: string): Promise<Told> {
   await subscribers.expect(id)
-  const before = cpuMs(hub.hub.child.pid)
-  await joinRoom({ url: hub.hub.url, code, llmPort: bench.stage.llmPort, id })
+  const before = cpuMs(teller.pid)
+  await teller.tell(id)
   const { delivered, spreadMs } = await subscribers.delivery()
-  const cpuUs = ((cpuMs(hub.hub.child.pid) - before) * 1000) / count
-  return { spreadMs, missed: count - delivered, encodes: await encodes.count(), cpuUs }
+  const cpuUs = ((cpuMs(teller.pid) - before) * 1000) / count
+  return { spreadMs, missed: count - delivered, encodes: await teller.encodes(id), cpuUs }
 }
 
-async function measure(bench: Bench, hub: Hub, subscribers: Remote<SubscribersApi>): Promise<Found> {
-  const count = possibleSubscribers(bench)
-  await takeSample(bench, hub, { wish: { kind: 'plain' }, connections: 64 }, WARM_UP_REQUESTS)
-  const before = rssBytes(hub.hub.child.pid)
-  await subscribers.open({ port: hub.hub.port, path: `/rooms/${hub.room.code}/events`, count })
-  await sleep(SETTLE_MS)
-  const after = rssBytes(hub.hub.child.pid)
-  // The first ones are for the compiler.
-  for (let index = 0; index < 3; index++) await tellAll(bench, hub, subscribers, count, `warm-${index}-up`)
-  const told: Told[] = []
-  for (let index = 0; index < bench.pairs; index++) {
-    told.push(await tellAll(bench, hub, subscribers, count, `guest-${index}-here`))
+async function measure(bench: Bench, teller: Teller): Promise<Found> {
+  const subscribers = startHelper<SubscribersApi>(SUBSCRIBER_PROCESS)
+  try {
+    const count = possibleSubscribers(bench)
+    await teller.warmUp()
+    const before = rssBytes(teller.pid)
+    await subscribers.api.open({ port: teller.port, path: teller.path, count })
+    await sleep(SETTLE_MS)
+    const after = rssBytes(teller.pid)
+    // The first ones are for the compiler.
+    for (let index = 0; index < 3; index++) await tellAll(teller, subscribers.api, count, `warm-${index}-up`)
+    const told: Told[] = []
+    for (let index = 0; index < bench.pairs; index++) {
+      told.push(await tellAll(teller, subscribers.api, count, `guest-${index}-here`))
+    }
+    return { subscribers: count, before, after, told }
+  } finally {
+    await subscribers.stop()
+    await teller.stop()
   }
-  return { subscribers: count, before, after, told }
 }
 
-function judge({ subscribers, before, after, told }: Found): Verdict[] {
+const eachOf = ({ subscribers, before, after }: Found) => (after - before) / subscribers
+const spreadOf = ({ told }: Found) => estimate(told.map(({ spreadMs }) => spreadMs))
+
+function judge(found: Found, bare: Found): Verdict[] {
+  const { subscribers, told } = found
   const encodes = Math.max(...told.map((event) => event.encodes))
   const missed = told.reduce((total, event) => total + event.missed, 0)
-  const spread = estimate(told.map(({ spreadMs }) => spreadMs))
-  const each = (after - before) / subscribers
+  const spread = spreadOf(found)
+  const each = eachOf(found)
   return [
     {
       what: 'deliveries missed',
@@ -103,26 +157,42 @@ function judge({ subscribers, before, after, told }: Found): Verdict[] {
       isMet: each <= MAX_BYTES_EACH,
     },
     {
+      what: 'the same: bare Node event server',
+      target: 'reported',
+      measured: kibibytes(eachOf(bare)),
+      isMet: 'none',
+    },
+    {
       what: 'from the first delivery of an event to the last one',
       target: `≤ ${number(MAX_SPREAD_MS)} ms`,
       measured: interval(spread, ' ms'),
       isMet: spread.high <= MAX_SPREAD_MS,
     },
+    {
+      what: 'the same: bare Node event server',
+      target: 'reported',
+      measured: interval(spreadOf(bare), ' ms'),
+      isMet: 'none',
+    },
   ]
 }
 
-function outcome(found: Found): Outcome {
-  const { subscribers, before, after, told } = found
+function row(name: string, { subscribers, before, after, told }: Found): string[] {
   const cpu = number(median(told.map(({ cpuUs }) => cpuUs)))
+  return [name, number(subscribers), mebibytes(before), mebibytes(after), cpu]
+}
+
+function outcome(found: Found, bare: Found): Outcome {
+  const { subscribers, told } = found
   const isLess = subscribers < SUBSCRIBERS
   return {
     title: 'Events to many subscribers',
-    method: `${number(subscribers)} connections that read one room's events, in one process; ${told.length} times somebody joins, which is one event for each. The reader's own work is part of the time.`,
-    verdicts: judge(found),
+    method: `${number(subscribers)} connections that read one room's events, in one process; ${told.length} times somebody joins, which is one event for each. The reader's own work is part of the time. The bare server (\`bench/bare-events.ts\`) only holds the responses and writes the same bytes to each.`,
+    verdicts: judge(found, bare),
     tables: [
       {
-        columns: ['subscribers', 'RSS before', 'RSS after', "hub's CPU µs per delivery"],
-        rows: [[number(subscribers), mebibytes(before), mebibytes(after), cpu]],
+        columns: ['', 'subscribers', 'RSS before', 'RSS after', 'CPU µs per delivery'],
+        rows: [row('Potluck', found), row('bare Node event server', bare)],
       },
     ],
     notes: isLess
@@ -132,15 +202,8 @@ function outcome(found: Found): Outcome {
 }
 
 async function run(bench: Bench): Promise<Outcome> {
-  const about = { name: 'potluck-events', title: 'Potluck' }
-  const hub = await startPotluck(bench.stage, about, { nodeOptions: ['--import', ENCODES], ipc: true })
-  const subscribers = startHelper<SubscribersApi>(SUBSCRIBER_PROCESS)
-  try {
-    return outcome(await measure(bench, hub, subscribers.api))
-  } finally {
-    await subscribers.stop()
-    await hub.stop()
-  }
+  const found = await measure(bench, await startPotluckTeller(bench))
+  return outcome(found, await measure(bench, await startBareTeller(bench)))
 }
 
 export const events: Scenario = { name: 'events', run }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bench, Scenario } from '../bench.ts'
 import { freePort, start as startChild, waitFor } from '../children.ts'
 import { interval, mebibytes, number } from '../format.ts'
-import { REPOSITORY } from '../paths.ts'
+import { REPOSITORY, START } from '../paths.ts'
 import { rssBytes } from '../proc.ts'
 import { estimate } from '../statistics.ts'
 
@@ -12,8 +12,6 @@ const MAX_RSS_BYTES = 90 * 1024 * 1024
 
 /** Until what a start leaves behind is cleaned up, or is there to stay. */
 const IDLE_MS = 2000
-
-const LAUNCHER = join(REPOSITORY, 'bin/potluck.js')
 
 interface Found {
   readonly startMs: number
@@ -24,7 +22,7 @@ async function measure({ stage }: Bench): Promise<Found> {
   const port = await freePort()
   const env = { PORT: String(port), HOST: '127.0.0.1' }
   const begun = performance.now()
-  const child = startChild(process.execPath, [LAUNCHER, 'serve'], { env, log: join(stage.workFolder, 'start.log') })
+  const child = startChild(process.execPath, START, { env, cwd: REPOSITORY, log: join(stage.workFolder, 'start.log') })
   await waitFor(`http://127.0.0.1:${port}/health`, child, 20_000, 5)
   const startMs = performance.now() - begun
   await sleep(IDLE_MS)
@@ -42,7 +40,7 @@ export const start: Scenario = {
     const idle = estimate(found.map((one) => one.idleBytes / 1024 / 1024))
     return {
       title: 'Start',
-      method: '`node bin/potluck.js serve` until `/health` answers, and its memory two seconds later.',
+      method: '`npm start` (without npm itself) until `/health` answers, and its memory two seconds later.',
       verdicts: [
         {
           what: 'start until /health answers',

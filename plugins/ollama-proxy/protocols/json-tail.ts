@@ -4,12 +4,30 @@
  */
 export function objectsBehind(tail: string, key: string): Record<string, unknown>[] {
   const found: Record<string, unknown>[] = []
-  const pattern = new RegExp(`(?<!\\\\)"${key}"\\s*:\\s*(?=\\{)`, 'g')
-  for (const match of [...tail.matchAll(pattern)].slice(-MAX_OBJECTS)) {
-    const object = parseObject(tail, match.index + match[0].length)
+  for (const start of startsBehind(tail, `"${key}"`)) {
+    const object = parseObject(tail, start)
     if (object !== undefined) found.push(object)
   }
   return found
+}
+
+/** Where the last objects begin, in their order. */
+function startsBehind(tail: string, name: string): number[] {
+  const starts: number[] = []
+  let at = tail.lastIndexOf(name)
+  while (at !== -1 && starts.length < MAX_OBJECTS) {
+    const colon = behindSpace(tail, at + name.length)
+    const start = behindSpace(tail, colon + 1)
+    if (tail[colon] === ':' && tail[start] === '{' && tail[at - 1] !== '\\') starts.push(start)
+    at = at === 0 ? -1 : tail.lastIndexOf(name, at - 1)
+  }
+  return starts.reverse()
+}
+
+function behindSpace(text: string, from: number): number {
+  let at = from
+  while (text[at] === ' ' || text[at] === '\n' || text[at] === '\r' || text[at] === '\t') at++
+  return at
 }
 
 function parseObject(text: string, start: number): Record<string, unknown> | undefined {
@@ -31,13 +49,17 @@ const MAX_OBJECTS = 8
 /** Longer than any usage object; a hostile tail full of openings would be read again and again. */
 const MAX_OBJECT_CHARS = 2000
 
+const OPEN = 0x7b
+const CLOSE = 0x7d
+
 /** Usage objects hold numbers and short names, no braces in strings. */
 function closingBrace(text: string, start: number): number | undefined {
   let depth = 0
   const limit = Math.min(text.length, start + MAX_OBJECT_CHARS)
   for (let at = start; at < limit; at++) {
-    if (text[at] === '{') depth += 1
-    else if (text[at] === '}') depth -= 1
+    const letter = text.charCodeAt(at)
+    if (letter === OPEN) depth += 1
+    else if (letter === CLOSE) depth -= 1
     if (depth === 0) return at + 1
   }
   return undefined
