@@ -6,6 +6,8 @@ import type { RunningParty } from './parties/party.ts'
 export interface Report {
   readonly date: Date
   readonly pairs: number
+  /** The parties had a core of their own. */
+  readonly isApart: boolean
   /** Where it is no run to rely on: why. */
   readonly reservation?: string
   readonly parties: readonly Pick<RunningParty, 'title' | 'version'>[]
@@ -55,12 +57,15 @@ rounds, its interval of 95 % comes from a bootstrap over them, and its upper end
 that of the party's own processes, as the kernel counts it. The load generator looks at each answer: a party that loses or
 changes one is out.`
 
-export function render({ date, pairs, reservation, parties, missing, outcomes }: Report): string {
+const APART = `The parties that take turns run on the first core, the load generator and the LLM server on the others: who shares one with
+whom would decide over a third of what a request costs. Processes that a scenario starts for itself run where the kernel likes.`
+
+export function render({ date, pairs, isApart, reservation, parties, missing, outcomes }: Report): string {
   const versions = parties.filter(({ version }) => version !== '').map(({ title, version }) => `${title}: ${version}`)
   const parts = [
     '# Benchmarks',
     ...(reservation === undefined ? [] : [`**${reservation}**`]),
-    HOW,
+    isApart ? `${HOW} ${APART}` : HOW,
     `- Date: ${date.toISOString().slice(0, 10)}, ${pairs} rounds\n- Machine: ${machine()}\n- Node ${process.versions.node}`,
     '## Targets',
     verdictTable(outcomes),

@@ -11,6 +11,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Bench, Outcome, Scenario } from './bench.ts'
 import { killAllOnExit, startHelper } from './children.ts'
+import { keepApart } from './cores.ts'
 import { reasonIn } from './install.ts'
 import type { LlmApi } from './llm.ts'
 import type { LoadApi } from './load/process.ts'
@@ -62,7 +63,9 @@ async function startAll(bench: Omit<Bench, 'parties'>, parties: readonly Party[]
   for (const party of parties) {
     say(`starting ${party.title}`)
     try {
-      running.set(party.name, await startRight(bench, party))
+      const started = await startRight(bench, party)
+      keepApart(started.pid, true)
+      running.set(party.name, started)
     } catch (error) {
       const reason = reasonIn((error as Error).message)
       say(`missing: ${party.title}: ${reason}`)
@@ -137,20 +140,24 @@ function makeStage(llmPort: number): Stage {
   return { ...stage, profileFolder }
 }
 
+const helper = <T>(file: string) => startHelper<T>(join(import.meta.dirname, file))
+
 async function main(): Promise<void> {
   killAllOnExit()
   const parties = chosen(PARTIES, values.parties)
   const scenarios = chosen(SCENARIOS, values.scenarios)
   const pairs = Number(values.pairs ?? (values.quick ? QUICK_PAIRS : PAIRS))
-  const llm = startHelper<LlmApi>(join(import.meta.dirname, 'llm.ts')).api
-  const load = startHelper<LoadApi>(join(import.meta.dirname, 'load/process.ts')).api
+  const [llmServer, loadServer] = [helper<LlmApi>('llm.ts'), helper<LoadApi>('load/process.ts')]
+  const [llm, load] = [llmServer.api, loadServer.api]
   const stage = makeStage(await llm.listen({ keepAliveMs: KEEP_ALIVE_MS, addresses: LLM_ADDRESSES }))
+  const isApart = [llmServer, loadServer].every(({ pid }) => keepApart(pid, false))
+  if (!isApart) say('everybody runs on whichever core the kernel likes: expect figures that vary')
   const base = { stage, llm, load, pairs, isQuick: values.quick, say }
   const { running, missing } = await startAll(base, parties)
   const outcomes = await runAll({ ...base, parties: running }, scenarios)
   for (const party of running.values()) await party.stop()
   const doubt = reservation()
-  const report = { date: new Date(), pairs, parties: [...running.values()], missing, outcomes }
+  const report = { date: new Date(), pairs, isApart, parties: [...running.values()], missing, outcomes }
   put(render(doubt === undefined ? report : { ...report, reservation: doubt }))
 }
 
