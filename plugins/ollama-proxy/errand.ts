@@ -13,7 +13,7 @@ import type { HiddenQueues } from './choosing/hidden-queue.ts'
 import type { Asker, Grant, Scheduler } from './choosing/scheduler.ts'
 import type { Directory, KindEntry, OpenRoom } from './directory.ts'
 import { Forward, type Outcome } from './forward.ts'
-import { type HeaderList, objectOf, upstreamHeaders } from './headers.ts'
+import { type HeaderList, listOf, objectOf, upstreamHeaders } from './headers.ts'
 import { KeepAlive } from './keep-alive.ts'
 import type { Makers } from './makers.ts'
 import { Meter, round } from './meter.ts'
@@ -111,7 +111,7 @@ export class Errand {
       response,
       protocol,
       intervalMs: asking.stream ? tools.limits.streamKeepAliveMs : 0,
-      headers: () => [...replyHeaders, ...this.#ownHeaders()],
+      headers: () => [...listOf(replyHeaders), ...this.#ownHeaders()],
       onTakeOver,
     })
   }
@@ -416,7 +416,7 @@ export class Errand {
       meter,
       now: () => clock.elapsed(),
       startedAt,
-      replyHeaders: [...request.replyHeaders, ...this.#ownHeaders(attempt)],
+      replyHeaders: [...listOf(request.replyHeaders), ...this.#ownHeaders(attempt)],
       onTakeOver: (hasBegun) => {
         this.#keepAlive.stop()
         if (!hasBegun) request.onTakeOver()

@@ -16,7 +16,6 @@ import { createScheduler, type PassedOver } from './choosing/scheduler.ts'
 import { createDirectory } from './directory.ts'
 import { Errand } from './errand.ts'
 import type { Outcome } from './forward.ts'
-import type { HeaderList } from './headers.ts'
 import { createLearner } from './learner.ts'
 import { createMakers } from './makers.ts'
 import { createPerformances } from './performance.ts'
@@ -79,7 +78,7 @@ export interface ForwardRequest {
   requestId: string
   response: ServerResponse
   /** Headers that every answer of the hub carries (CORS). */
-  replyHeaders: HeaderList
+  replyHeaders: OutgoingHttpHeaders
   onTakeOver(): void
   /** Called before `forward` throws: headers for the hub's own answer. */
   onRefused(headers: OutgoingHttpHeaders): void

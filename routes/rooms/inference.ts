@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
-import { listOf } from '../../plugins/ollama-proxy/headers.ts'
 import type { Hold } from '../../plugins/ollama-proxy/held-bytes.ts'
 import type { Endpoint, Protocol } from '../../plugins/ollama-proxy/protocols/protocol.ts'
 import type { Upload } from '../../plugins/ollama-proxy/upload.ts'
@@ -144,7 +143,7 @@ function pass(
         headers: request.headers,
         requestId: request.id,
         response: reply.raw,
-        replyHeaders: listOf(reply.getHeaders() as Record<string, string>),
+        replyHeaders: reply.getHeaders() as Record<string, string>,
         onTakeOver: () => reply.hijack(),
         onRefused: (headers) => void reply.headers(headers as Record<string, string>),
         onServed: (served) => {
