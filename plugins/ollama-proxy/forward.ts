@@ -413,11 +413,14 @@ export class Forward implements Dispatcher.DispatchHandler {
   readonly #onClose = (): void => {
     if (this.#isSettled) return
     // Whoever has all of an answer need not wait until its end is told, which through a tunnel comes behind it.
-    if (this.#isStarted && this.#isWhole()) {
+    const isWhole = this.#isStarted && this.#isWhole()
+    if (isWhole || this.#hasEnded()) {
       if (!this.#isMadeKnown) this.#noteMade(true)
       this.#finish(this.#ending())
+      // Of no known length it may go on behind its own end for as long as it likes.
+      if (!isWhole) this.#controller?.abort(new Error('The client has all of it'))
       // Nobody reads any more, so nothing else would let the end come.
-      if (this.#stall !== undefined) this.#controller?.resume()
+      else if (this.#stall !== undefined) this.#controller?.resume()
       return
     }
     this.#finish({ kind: 'cancelled', durationMs: round(this.#options.now() - this.#options.startedAt) })

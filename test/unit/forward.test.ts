@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, get, type ServerResponse } from 'node:http'
+import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Dispatcher } from 'undici'
@@ -80,3 +80,42 @@ t.test('who goes with the whole answer unread holds up no connection of the part
   t.match(await forward.outcome, { kind: 'complete' })
   t.strictSame(told, ['pause', 'resume'])
 })
+
+for (const [frames, outcome] of [
+  ['data: {}\n\ndata: [DONE]\n\n', 'complete'],
+  ['data: {}\n\n', 'cancelled'],
+] as const) {
+  t.test(
+    `who goes ${outcome === 'complete' ? 'at a stream’s own end has not given up' : 'before it has'}`,
+    async (t) => {
+      const server = createServer().listen(0, '127.0.0.1')
+      t.teardown(() => server.close().closeAllConnections())
+      await once(server, 'listening')
+      const client = get({ port: (server.address() as AddressInfo).port, agent: false }).on('error', () => {})
+      const [, response] = (await once(server, 'request')) as [unknown, ServerResponse]
+      const forward = new Forward({
+        response,
+        protocol: openaiChat,
+        meter: new Meter({ protocol: openaiChat, startedAt: 0, sentAt: 0, requestBytes: 0 }),
+        now: () => 0,
+        startedAt: 0,
+        replyHeaders: [],
+        onTakeOver: () => {},
+        stallMs: 60_000,
+        firstByteMs: 1000,
+        onSettled: () => {},
+        who: 'alice',
+      })
+      const told: string[] = []
+      const controller = { abort: () => told.push('abort') } as unknown as Dispatcher.DispatchController
+      forward.onRequestStart(controller)
+      forward.onResponseStart(controller, 200, { 'content-type': 'text/event-stream' })
+      forward.onResponseData(controller, Buffer.from(frames))
+      const [incoming] = (await once(client, 'response')) as [IncomingMessage]
+      await once(incoming, 'data')
+      client.destroy()
+      t.match(await forward.outcome, { kind: outcome })
+      t.strictSame(told, ['abort'], 'the participant is told that nobody reads any more')
+    },
+  )
+}
