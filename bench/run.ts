@@ -63,9 +63,7 @@ async function startAll(bench: Omit<Bench, 'parties'>, parties: readonly Party[]
   for (const party of parties) {
     say(`starting ${party.title}`)
     try {
-      const started = await startRight(bench, party)
-      keepApart(started.pid, true)
-      running.set(party.name, started)
+      running.set(party.name, await startRight(bench, party))
     } catch (error) {
       const reason = reasonIn((error as Error).message)
       say(`missing: ${party.title}: ${reason}`)
@@ -150,10 +148,13 @@ async function main(): Promise<void> {
   const [llmServer, loadServer] = [helper<LlmApi>('llm.ts'), helper<LoadApi>('load/process.ts')]
   const [llm, load] = [llmServer.api, loadServer.api]
   const stage = makeStage(await llm.listen({ keepAliveMs: KEEP_ALIVE_MS, addresses: LLM_ADDRESSES }))
-  const isApart = [llmServer, loadServer].every(({ pid }) => keepApart(pid, false))
-  if (!isApart) say('everybody runs on whichever core the kernel likes: expect figures that vary')
   const base = { stage, llm, load, pairs, isQuick: values.quick, say }
   const { running, missing } = await startAll(base, parties)
+  const isApart = [
+    ...[llmServer, loadServer].map(({ pid }) => keepApart(pid, false)),
+    ...[...running.values()].map(({ pid }) => keepApart(pid, true)),
+  ].every(Boolean)
+  if (!isApart) say('everybody runs on whichever core the kernel likes: expect figures that vary')
   const outcomes = await runAll({ ...base, parties: running }, scenarios)
   for (const party of running.values()) await party.stop()
   const doubt = reservation()

@@ -46,8 +46,10 @@ export const MOST_HELD_CHARS = 16 * 1024
 const written = new Set<FrameSink>()
 
 function flushAll(): void {
-  for (const sink of written) sink.flush()
+  const sinks = [...written]
+  // First: whatever becomes of one of them, the next turn has its own.
   written.clear()
+  for (const sink of sinks) sink.flush()
 }
 
 /** Frames of one turn leave together: a system call for each would cost more than all else about an event. */

@@ -23,6 +23,8 @@ export async function createLogger({ logLevel }: Pick<Config, 'logLevel'>): Prom
   }
   const lines = holdLines(destination({ fd: 1, sync: false, maxWrite: WRITE_BYTES }))
   const logger: Logger = pino({ level: logLevel }, lines)
+  // However the process ends: what is said last says why.
+  process.once('exit', lines.flushSync)
   return { logger, flush: lines.flushSync }
 }
 

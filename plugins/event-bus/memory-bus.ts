@@ -106,6 +106,8 @@ export class MemoryEventBus implements EventBus {
     if (channel === undefined) return
     this.#rooms.delete(roomId)
     for (const reader of channel.readers) this.#end(reader, comment)
+    // With it the room's history would stay.
+    if (this.#last.channel === channel) Object.assign(this.#last, { channel: undefined, entry: undefined })
   }
 
   beat(): void {

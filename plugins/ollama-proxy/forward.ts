@@ -414,7 +414,8 @@ export class Forward implements Dispatcher.DispatchHandler {
     if (this.#isSettled) return
     // Whoever has all of an answer need not wait until its end is told, which through a tunnel comes behind it.
     const isWhole = this.#isStarted && this.#isWhole()
-    if (isWhole || this.#hasEnded()) {
+    // Who was behind may not have seen it.
+    if (isWhole || (this.#stall === undefined && this.#hasEnded())) {
       if (!this.#isMadeKnown) this.#noteMade(true)
       this.#finish(this.#ending())
       // Of no known length it may go on behind its own end for as long as it likes.

@@ -5,11 +5,11 @@ import t, { type Test } from 'tap'
 const LOGGER = new URL('../../src/logger.ts', import.meta.url).href
 
 /** A process of its own that logs to its standard output. */
-function run(t: Test, code: string): ChildProcess {
+function run(t: Test, code: string, stderr: 'inherit' | 'ignore' = 'inherit'): ChildProcess {
   const source = `import { createLogger } from ${JSON.stringify(LOGGER)}
 const { logger, flush } = await createLogger({ logLevel: 'info' })
 ${code}`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['pipe', 'pipe', stderr] })
   t.teardown(() => child.kill('SIGKILL'))
   return child
 }
@@ -52,3 +52,18 @@ t.test('what is held back is written at the end', async (t) => {
     [{ msg: 'first' }, { msg: 'last' }],
   )
 })
+
+for (const [ending, code] of [
+  ['leaves at once', 'process.exit()'],
+  ['has nothing left to do', ''],
+  ['fails', "throw new Error('unforeseen')"],
+  ['fails in the background', "Promise.reject(new Error('unforeseen'))"],
+] as const) {
+  t.test(`nothing that was said is lost where the process ${ending}`, async (t) => {
+    const lines = await linesOf(run(t, `logger.info('first'); logger.info('last'); ${code}`, 'ignore'), 2)
+    t.match(
+      lines.map((line) => JSON.parse(line)),
+      [{ msg: 'first' }, { msg: 'last' }],
+    )
+  })
+}
