@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, get, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { Dispatcher } from 'undici'
 import { Forward } from '../../plugins/ollama-proxy/forward.ts'
 import { Meter } from '../../plugins/ollama-proxy/meter.ts'
@@ -42,7 +42,8 @@ t.test('what cannot be sent on is a failure of that request, and of nothing else
   t.equal(await (await answer).text(), 'it still can be answered')
 })
 
-t.test('who goes with the whole answer unread holds up no connection of the participant', async (t) => {
+/** An answer on its way to a real client, and what the participant's connection is told meanwhile. */
+async function open(t: Test) {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close().closeAllConnections())
   await once(server, 'listening')
@@ -68,54 +69,39 @@ t.test('who goes with the whole answer unread holds up no connection of the part
     resume: () => told.push('resume'),
     abort: () => told.push('abort'),
   } as unknown as Dispatcher.DispatchController
-  const whole = Buffer.alloc(16 * 1024 * 1024, ' ')
   forward.onRequestStart(controller)
+  return { client, forward, controller, told }
+}
+
+const LARGE = Buffer.alloc(16 * 1024 * 1024, ' ')
+
+t.test('who goes with the whole answer unread holds up no connection of the participant', async (t) => {
+  const { client, forward, controller, told } = await open(t)
   forward.onResponseStart(controller, 200, {
     'content-type': 'application/json',
-    'content-length': String(whole.length),
+    'content-length': String(LARGE.length),
   })
-  forward.onResponseData(controller, whole)
+  forward.onResponseData(controller, LARGE)
   await once(client, 'response')
   client.destroy()
   t.match(await forward.outcome, { kind: 'complete' })
   t.strictSame(told, ['pause', 'resume'])
 })
 
-for (const [frames, outcome] of [
-  ['data: {}\n\ndata: [DONE]\n\n', 'complete'],
-  ['data: {}\n\n', 'cancelled'],
+const END = Buffer.from('data: {}\n\ndata: [DONE]\n\n')
+
+for (const [who, bytes, kind, expected] of [
+  ['goes at a stream’s own end has not given up', END, 'complete', ['abort']],
+  ['goes before it has', Buffer.from('data: {}\n\n'), 'cancelled', ['abort']],
+  ['was behind may not have seen it', Buffer.concat([LARGE, END]), 'cancelled', ['pause', 'abort']],
 ] as const) {
-  t.test(
-    `who goes ${outcome === 'complete' ? 'at a stream’s own end has not given up' : 'before it has'}`,
-    async (t) => {
-      const server = createServer().listen(0, '127.0.0.1')
-      t.teardown(() => server.close().closeAllConnections())
-      await once(server, 'listening')
-      const client = get({ port: (server.address() as AddressInfo).port, agent: false }).on('error', () => {})
-      const [, response] = (await once(server, 'request')) as [unknown, ServerResponse]
-      const forward = new Forward({
-        response,
-        protocol: openaiChat,
-        meter: new Meter({ protocol: openaiChat, startedAt: 0, sentAt: 0, requestBytes: 0 }),
-        now: () => 0,
-        startedAt: 0,
-        replyHeaders: [],
-        onTakeOver: () => {},
-        stallMs: 60_000,
-        firstByteMs: 1000,
-        onSettled: () => {},
-        who: 'alice',
-      })
-      const told: string[] = []
-      const controller = { abort: () => told.push('abort') } as unknown as Dispatcher.DispatchController
-      forward.onRequestStart(controller)
-      forward.onResponseStart(controller, 200, { 'content-type': 'text/event-stream' })
-      forward.onResponseData(controller, Buffer.from(frames))
-      const [incoming] = (await once(client, 'response')) as [IncomingMessage]
-      await once(incoming, 'data')
-      client.destroy()
-      t.match(await forward.outcome, { kind: outcome })
-      t.strictSame(told, ['abort'], 'the participant is told that nobody reads any more')
-    },
-  )
+  t.test(`who ${who}`, async (t) => {
+    const { client, forward, controller, told } = await open(t)
+    forward.onResponseStart(controller, 200, { 'content-type': 'text/event-stream' })
+    forward.onResponseData(controller, bytes)
+    await once(client, 'response')
+    client.destroy()
+    t.match(await forward.outcome, { kind })
+    t.strictSame(told, expected, 'the participant is told that nobody reads any more')
+  })
 }
