@@ -216,6 +216,10 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   #passOn(): void {
     const chunk = this.#take()
+    if (this.#isStarted && !this.#isSettled && this.#isWhole()) {
+      this.#endEarly(chunk)
+      return
+    }
     if (chunk === undefined) return
     const { response } = this.#options
     const { socket } = response
@@ -224,6 +228,14 @@ export class Forward implements Dispatcher.DispatchHandler {
     const isTaken = response.write(chunk)
     socket?.uncork()
     if (!isTaken && this.#controller !== undefined) this.#waitForReader(this.#controller)
+  }
+
+  /** Through a tunnel the end comes behind the last byte, and whoever has all of the answer would find the account open. */
+  #endEarly(last: Buffer | undefined): void {
+    const isPaused = this.#stall !== undefined
+    this.#end(last)
+    // Else nothing would let that end come.
+    if (isPaused) this.#controller?.resume()
   }
 
   /** What has come since and is to be written now; the answer has begun then. */
@@ -311,7 +323,12 @@ export class Forward implements Dispatcher.DispatchHandler {
     if (!this.#isMadeKnown) this.#noteMade(true)
     // First the account, then the end: whoever sees the end finds the account closed.
     this.#finish(this.#ending())
-    this.#options.response.end(last)
+    const { response, stallMs } = this.#options
+    response.end(last)
+    if ((response.socket?.writableLength ?? 0) === 0) return
+    // Whoever leaves the rest of it lying is cut off as before the end.
+    const stall = setTimeout(() => response.destroy(), stallMs).unref()
+    response.once('close', () => clearTimeout(stall))
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -412,16 +429,12 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   readonly #onClose = (): void => {
     if (this.#isSettled) return
-    // Whoever has all of an answer need not wait until its end is told, which through a tunnel comes behind it.
-    const isWhole = this.#isStarted && this.#isWhole()
     // Who was behind may not have seen it.
-    if (isWhole || (this.#stall === undefined && this.#hasEnded())) {
+    if (this.#stall === undefined && this.#hasEnded()) {
       if (!this.#isMadeKnown) this.#noteMade(true)
       this.#finish(this.#ending())
-      // Of no known length it may go on behind its own end for as long as it likes.
-      if (!isWhole) this.#controller?.abort(new Error('The client has all of it'))
-      // Nobody reads any more, so nothing else would let the end come.
-      else if (this.#stall !== undefined) this.#controller?.resume()
+      // It may go on behind its own end for as long as it likes.
+      this.#controller?.abort(new Error('The client has all of it'))
       return
     }
     this.#finish({ kind: 'cancelled', durationMs: round(this.#options.now() - this.#options.startedAt) })

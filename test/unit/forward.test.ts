@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { createServer, get, type ServerResponse } from 'node:http'
+import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import type { Dispatcher } from 'undici'
-import { Forward } from '../../plugins/ollama-proxy/forward.ts'
+import { Forward, type ForwardOptions, type Outcome } from '../../plugins/ollama-proxy/forward.ts'
 import { Meter } from '../../plugins/ollama-proxy/meter.ts'
 import { openaiChat } from '../../plugins/ollama-proxy/protocols/openai-chat.ts'
 
@@ -43,7 +44,7 @@ t.test('what cannot be sent on is a failure of that request, and of nothing else
 })
 
 /** An answer on its way to a real client, and what the participant's connection is told meanwhile. */
-async function open(t: Test) {
+async function open(t: Test, { stallMs = 60_000, ...more }: Partial<ForwardOptions> = {}) {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close().closeAllConnections())
   await once(server, 'listening')
@@ -58,10 +59,11 @@ async function open(t: Test) {
     startedAt: 0,
     replyHeaders: [],
     onTakeOver: () => {},
-    stallMs: 60_000,
+    stallMs,
     firstByteMs: 1000,
     onSettled: () => {},
     who: 'alice',
+    ...more,
   })
   const told: string[] = []
   const controller = {
@@ -70,22 +72,59 @@ async function open(t: Test) {
     abort: () => told.push('abort'),
   } as unknown as Dispatcher.DispatchController
   forward.onRequestStart(controller)
-  return { client, forward, controller, told }
+  return { client, response, forward, controller, told }
 }
 
 const LARGE = Buffer.alloc(16 * 1024 * 1024, ' ')
 
-t.test('who goes with the whole answer unread holds up no connection of the participant', async (t) => {
+const JSON_ANSWER = { 'content-type': 'application/json' }
+
+t.test('whoever has all of an answer finds the account closed, though its end is still to come', async (t) => {
+  const seen: string[] = []
+  const { client, forward, controller, told } = await open(t, { onSettled: ({ kind }) => seen.push(kind) })
+  forward.onResponseStart(controller, 200, { ...JSON_ANSWER, 'content-length': '2' })
+  forward.onResponseData(controller, Buffer.from('{}'))
+  const [incoming] = (await once(client, 'response')) as [IncomingMessage]
+  incoming.once('data', () => seen.push('answer'))
+  t.equal(await text(incoming), '{}')
+  forward.onResponseEnd()
+  t.strictSame(seen, ['complete', 'answer'])
+  t.strictSame(told, [])
+})
+
+t.test('an answer of known length that is whole lets its end come, read or not', async (t) => {
   const { client, forward, controller, told } = await open(t)
-  forward.onResponseStart(controller, 200, {
-    'content-type': 'application/json',
-    'content-length': String(LARGE.length),
-  })
+  forward.onResponseStart(controller, 200, { ...JSON_ANSWER, 'content-length': String(LARGE.length + 1) })
   forward.onResponseData(controller, LARGE)
   await once(client, 'response')
-  client.destroy()
+  forward.onResponseData(controller, Buffer.from(' '))
   t.match(await forward.outcome, { kind: 'complete' })
   t.strictSame(told, ['pause', 'resume'])
+  client.destroy()
+})
+
+t.test('a refusal that is too long to be looked at ends with its last byte as well', async (t) => {
+  const seen: string[] = []
+  const onSettled = ({ kind }: Outcome) => seen.push(kind)
+  const { client, forward, controller } = await open(t, { mayWiden: () => true, onSettled })
+  const refusal = Buffer.alloc(20 * 1024, ' ')
+  forward.onResponseStart(controller, 400, { ...JSON_ANSWER, 'content-length': String(refusal.length) })
+  forward.onResponseData(controller, refusal)
+  const [incoming] = (await once(client, 'response')) as [IncomingMessage]
+  incoming.once('data', () => seen.push('answer'))
+  t.equal((await text(incoming)).length, refusal.length)
+  t.strictSame(seen, ['refused', 'answer'])
+})
+
+t.test('who leaves the rest of an ended answer lying is cut off', async (t) => {
+  const { client, response, forward, controller } = await open(t, { stallMs: 20 })
+  forward.onResponseStart(controller, 200, JSON_ANSWER)
+  forward.onResponseData(controller, LARGE)
+  forward.onResponseEnd()
+  t.match(await forward.outcome, { kind: 'complete' })
+  await once(response, 'close')
+  t.equal(response.writableFinished, false, 'not all of it had been taken')
+  client.destroy()
 })
 
 const END = Buffer.from('data: {}\n\ndata: [DONE]\n\n')
