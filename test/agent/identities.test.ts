@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 import t from 'tap'
 import { openIdentities } from '../../src/agent/identities.ts'
 import { Locked } from '../../src/agent/lock.ts'
@@ -97,11 +98,18 @@ const noZombies = process.platform === 'linux' ? false : 'SKIPPED: there is no /
 
 t.test('nor does one that has ended and was not waited for', { skip: noZombies }, async (t) => {
   const directory = t.testdir({})
-  // The shell becomes a program that waits for no child.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  // The shell becomes a program that waits for no child, and only then the child ends.
+  const parent = spawn('sh', ['-c', 'cat <&3 & echo $!; exec sleep 60 3<&-'], {
+    stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+  })
   t.teardown(() => parent.kill('SIGKILL'))
-  const [told] = (await once(parent.stdout, 'data')) as [Buffer]
+  const [told] = (await once(parent.stdout as Readable, 'data')) as [Buffer]
   const pid = Number(told)
+  await eventually(
+    () => readFileSync(`/proc/${parent.pid}/comm`, 'utf8'),
+    (name) => name === 'sleep\n',
+  )
+  ;(parent.stdio[3] as Writable).end()
   await eventually(
     () => readFileSync(`/proc/${pid}/stat`, 'utf8'),
     (stat) => stat.includes(') Z '),

@@ -6,7 +6,7 @@ import { open, post, send, within } from '../support/chat.ts'
 import { answerPlain, chunkOf, startStream } from '../support/fake-llm.ts'
 import { openKitchen } from '../support/kitchen.ts'
 
-const PROMPTLY_MS = 2000
+const PROMPTLY_MS = 10_000
 const STREAMED = { model: '*', messages: [], stream: true }
 const PLAIN = { model: '*', messages: [] }
 

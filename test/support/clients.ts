@@ -56,7 +56,7 @@ export async function failureOf<E extends Error>(call: PromiseLike<unknown>, typ
 
 /** The participant sees its socket closed before its answer has ended. Slow machines get their time. */
 export async function isLeft(t: Test, { request }: Order): Promise<void> {
-  await within(request.closed, 2000, 'the participant sees its socket closed')
+  await within(request.closed, 10_000, 'the participant sees its socket closed')
   t.ok(request.aborted, 'the hub went away from the participant')
 }
 

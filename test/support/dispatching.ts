@@ -146,8 +146,8 @@ export class Answering implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Looks until it is so, for two seconds at most. */
-export async function until(isSo: () => boolean, what: string, forMs = 2000): Promise<void> {
+/** Looks until it is so, for ten seconds at most. */
+export async function until(isSo: () => boolean, what: string, forMs = 10_000): Promise<void> {
   const end = performance.now() + forMs
   while (!isSo()) {
     if (performance.now() > end) throw new Error(`it never came to this: ${what}`)

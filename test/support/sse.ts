@@ -44,7 +44,7 @@ export async function readEvents(t: Test, url: string, headers: Record<string, s
   outgoing.on('error', () => end())
   t.teardown(() => outgoing.destroy())
 
-  async function next(event?: string, timeoutMs = 5000): Promise<Frame> {
+  async function next(event?: string, timeoutMs = 15_000): Promise<Frame> {
     const deadline = Date.now() + timeoutMs
     for (;;) {
       const found = frames.find(

@@ -162,4 +162,4 @@ export async function lookAt({ base }: Pick<Table, 'base'>, id: string): Promise
 }
 
 /** Long enough for any machine: what does not come within that does not come. */
-export const soon = <T>(promise: Promise<T>, what: string): Promise<T> => within(promise, 8000, what)
+export const soon = <T>(promise: Promise<T>, what: string): Promise<T> => within(promise, 20_000, what)

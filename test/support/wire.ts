@@ -48,7 +48,7 @@ export async function eventsSoFar(hubUrl: string, reader: EventReader): Promise<
 }
 
 /** For states that announce themselves by no event. */
-export async function eventually(holds: () => boolean, what: string, timeoutMs = 5000): Promise<void> {
+export async function eventually(holds: () => boolean, what: string, timeoutMs = 15_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!holds()) {
     if (Date.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`)
