@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 
 const LOGGER = new URL('../../src/logger.ts', import.meta.url).href
 
 /** A process of its own that logs to its standard output. */
-function run(t: Test, code: string, stderr: 'inherit' | 'ignore' = 'inherit'): ChildProcess {
+function run(t: Test, code: string, stderr: 'inherit' | 'ignore' | 'pipe' = 'inherit'): ChildProcess {
   const source = `import { createLogger } from ${JSON.stringify(LOGGER)}
 const { logger, flush } = await createLogger({ logLevel: 'info' })
 ${code}`
@@ -50,6 +52,43 @@ t.test('what is held back is written at the end', async (t) => {
   t.match(
     lines.map((line) => JSON.parse(line)),
     [{ msg: 'first' }, { msg: 'last' }],
+  )
+})
+
+t.test('what is being written when the process leaves is written, and what is behind it', async (t) => {
+  const lines = await linesOf(run(t, "for (let n = 0; n < 1000; n++) logger.info({ n }, 'é'); process.exit()"), 1000)
+  t.strictSame(
+    lines.map((line) => JSON.parse(line).n),
+    Array.from({ length: 1000 }, (_, n) => n),
+  )
+})
+
+t.test('a log that nobody reads takes no more than its share of memory, and says what was lost', async (t) => {
+  const LINES = 50_000
+  const child = run(
+    t,
+    `const text = 'rice '.repeat(200)
+for (let n = 0; n < ${LINES}; n++) logger.info({ n }, text)
+process.stderr.write('all')
+${KEEP_OPEN}`,
+    'pipe',
+  )
+  await once(child.stderr as Readable, 'data')
+  const seen: number[] = []
+  for await (const line of createInterface(child.stdout as Readable)) {
+    const { n, lines, msg } = JSON.parse(line)
+    if (n === undefined) {
+      t.match(msg, /nobody read the log/)
+      t.equal(lines + seen.length, LINES)
+      break
+    }
+    seen.push(n)
+  }
+  t.ok(seen.length < LINES / 2, `${seen.length} lines were kept`)
+  t.strictSame(
+    seen,
+    Array.from(seen, (_, n) => n),
+    'the first ones, in their order',
   )
 })
 
