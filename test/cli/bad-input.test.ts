@@ -1,21 +1,10 @@
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { machine } from '../support/cli.ts'
 import { type Answerer, startFakeLlm } from '../support/fake-llm.ts'
 import { openRoom } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
+import { DEAD_URL } from '../support/table.ts'
 import { kitchen, ollama } from './kit.ts'
-
-/** A port where nothing listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** Joins, and is refused. */
 async function refused(t: Test, args: readonly string[], env: Record<string, string> = {}) {
@@ -56,10 +45,9 @@ t.test('a wrong password, and none', async (t) => {
 
 t.test('an endpoint where nothing listens', async (t) => {
   const { hub, code } = await kitchen(t)
-  const url = `http://127.0.0.1:${await freePort()}`
-  const { code: exitCode, stderr } = await refused(t, [code, '--hub', hub, '--endpoint', url])
+  const { code: exitCode, stderr } = await refused(t, [code, '--hub', hub, '--endpoint', DEAD_URL])
   t.equal(exitCode, 69)
-  t.match(stderr, `No LLM server answers at ${url}: nothing listens there`)
+  t.match(stderr, `No LLM server answers at ${DEAD_URL}: nothing listens there`)
 })
 
 t.test('an endpoint that answers and is no LLM server', async (t) => {
@@ -103,11 +91,11 @@ t.test('a model that is not there: those that are there are listed', async (t) =
 
 t.test('no hub: what was tried is said', async (t) => {
   const { llm } = await kitchen(t)
-  const port = await freePort()
+  const { port } = new URL(DEAD_URL)
   const named = await refused(t, ['K7QX2M', '--hub', `127.0.0.1:${port}`, '--endpoint', llm.url])
   t.equal(named.code, 69)
   t.match(named.stderr, `The hub at http://127.0.0.1:${port} can't be reached: nothing listens there`)
-  const found = await refused(t, ['K7QX2M', '--endpoint', llm.url], { PORT: String(port) })
+  const found = await refused(t, ['K7QX2M', '--endpoint', llm.url], { PORT: port })
   t.equal(found.code, 69)
   t.match(found.stderr, `http://localhost:${port}, https://localhost:${port}`)
   t.match(found.stderr, '--hub or POTLUCK_HUB')

@@ -6,7 +6,7 @@ import { call, join } from '../support/hub.ts'
 import { bearer } from '../support/managed.ts'
 import { parseMetrics, valueIn } from '../support/prometheus.ts'
 import { startRawLlm } from '../support/raw-llm.ts'
-import { attemptsOf, chat, deadUrl, framesOf, MODEL, setTable, type Table, take } from '../support/table.ts'
+import { attemptsOf, chat, DEAD_URL, framesOf, MODEL, setTable, type Table, take } from '../support/table.ts'
 
 function answers(status: number, headers: Record<string, string> = {}): Answerer {
   return (_request, response) => {
@@ -23,7 +23,7 @@ const raw =
 
 /** Each is how Alice may fail before the first byte of an answer. */
 const FAILURES: [string, (t: Test) => Promise<Answerer | string>][] = [
-  ['a refused connection', deadUrl],
+  ['a refused connection', async () => DEAD_URL],
   ['a reset', raw((socket) => void socket.resetAndDestroy())],
   ['an early end', raw((socket) => void socket.end())],
   ['an end behind the headers', raw((socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n'))],
@@ -125,7 +125,7 @@ t.test('at most so many are asked as the hub allows, and the last 5xx is passed 
 })
 
 t.test('when the last one cannot be reached, the error names it', async (t) => {
-  const table = await setTable(t, { alice: answers(500), bob: await deadUrl() }, { hub: { maxAttempts: 2 } })
+  const table = await setTable(t, { alice: answers(500), bob: DEAD_URL }, { hub: { maxAttempts: 2 } })
   const answer = await send(t, table.chatUrl, chat('Hello'))
   t.equal(answer.status, 502)
   t.match(answer.text, 'Failed to proxy request: bob: Connection refused')

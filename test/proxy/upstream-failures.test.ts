@@ -1,10 +1,10 @@
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { errorOf, send, type WholeAnswer } from '../support/chat.ts'
 import { startFakeLlm } from '../support/fake-llm.ts'
 import { openKitchen, openRoomFor } from '../support/kitchen.ts'
 import { startRawLlm } from '../support/raw-llm.ts'
+import { DEAD_URL } from '../support/table.ts'
 
 const CHAT = { model: '*', messages: [] }
 
@@ -17,17 +17,8 @@ function isProxyFailure(t: Test, answer: WholeAnswer, why: RegExp | string = /.+
   t.strictSame([type, code, param], ['server_error', 'PTL_PROXY_FAILED', null])
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 t.test('a refused connection is 502 and says so', async (t) => {
-  const { chatUrl } = await openRoomFor(t, `http://127.0.0.1:${await freePort()}`)
+  const { chatUrl } = await openRoomFor(t, DEAD_URL)
   isProxyFailure(t, await send(t, chatUrl, CHAT), 'Connection refused')
 })
 
@@ -139,7 +130,7 @@ t.test('more than the answer says is cut off, and never taken for the next answe
 })
 
 t.test('the error is told to browsers of other origins too', async (t) => {
-  const { chatUrl } = await openRoomFor(t, `http://127.0.0.1:${await freePort()}`)
+  const { chatUrl } = await openRoomFor(t, DEAD_URL)
   const { headers } = await send(t, chatUrl, CHAT, { origin: 'http://dashboard.test' })
   t.equal(headers['access-control-allow-origin'], '*')
 })

@@ -137,8 +137,11 @@ export function chat(content: string, more: object = {}): object {
   return { model: MODEL, messages: [{ role: 'user', content }], ...more }
 }
 
-/** A port where nobody listens. */
-export async function deadUrl(): Promise<string> {
+/** Nobody listens there, and no other test can by chance: the system gives such ports to nobody. */
+export const DEAD_URL = 'http://127.0.0.1:2'
+
+/** A port where nobody listens now. */
+export async function freeUrl(): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
