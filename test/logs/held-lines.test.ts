@@ -18,12 +18,12 @@ ${code}`
 
 /** Until there are so many, or the process has ended. */
 async function linesOf({ stdout }: ChildProcess, count: number): Promise<string[]> {
-  let text = ''
-  for await (const chunk of stdout as NonNullable<typeof stdout>) {
-    text += String(chunk)
-    if (text.split('\n').length > count) break
+  const lines: string[] = []
+  for await (const line of createInterface(stdout as Readable)) {
+    lines.push(line)
+    if (lines.length === count) break
   }
-  return text.trimEnd().split('\n')
+  return lines
 }
 
 const KEEP_OPEN = 'process.stdin.resume()'
@@ -90,6 +90,62 @@ ${KEEP_OPEN}`,
     Array.from(seen, (_, n) => n),
     'the first ones, in their order',
   )
+})
+
+t.test('lines that come again behind lost ones say so in their place', async (t) => {
+  const child = run(
+    t,
+    `const text = 'rice '.repeat(200)
+for (let n = 0; n < 30_000; n++) logger.info({ n }, text)
+process.stdin.once('data', () => {
+  setInterval(() => logger.info({ n: -1 }, 'behind'), 1)
+})
+process.stderr.write('all')`,
+    'pipe',
+  )
+  await once(child.stderr as Readable, 'data')
+  child.stdin?.write('go on')
+  let before = 0
+  let lost: number | undefined
+  for await (const line of createInterface(child.stdout as Readable)) {
+    const { n, lines } = JSON.parse(line)
+    if (n === -1) break
+    if (lines === undefined) before += 1
+    else lost = lines
+  }
+  t.equal(before + (lost ?? 0), 30_000)
+})
+
+t.test('what waits when the process leaves is written as long as somebody reads', async (t) => {
+  const LINES = 12_000
+  const code = `const text = 'rice '.repeat(200)
+for (let n = 0; n < ${LINES}; n++) logger.info({ n }, text)
+process.exit()`
+  const lines = await linesOf(run(t, code), LINES)
+  t.strictSame(
+    lines.map((line) => JSON.parse(line).n),
+    Array.from({ length: LINES }, (_, n) => n),
+  )
+})
+
+const noFifo = process.platform === 'win32' ? 'SKIPPED: there is no sh' : false
+
+t.test('whoever shares the pipe and makes it blocking holds nothing up', { skip: noFifo }, async (t) => {
+  const source = `import { spawnSync } from 'node:child_process'
+import { createLogger } from ${JSON.stringify(LOGGER)}
+const { logger } = await createLogger({ logLevel: 'info' })
+spawnSync('true', { stdio: 'inherit' })
+for (let n = 0; n < 10_000; n++) logger.info('nobody reads this')
+process.stderr.write('still here')
+${KEEP_OPEN}`
+  const child = spawn('sh', ['-c', '"$NODE" --input-type=module -e "$SOURCE" | sleep 60'], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    env: { ...process.env, NODE: process.execPath, SOURCE: source },
+    detached: true,
+  })
+  t.teardown(() => process.kill(-(child.pid as number), 'SIGKILL'))
+  const [said] = await once(child.stderr as Readable, 'data')
+  t.equal(String(said), 'still here')
 })
 
 for (const [ending, code] of [
