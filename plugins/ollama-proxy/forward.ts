@@ -97,7 +97,8 @@ export class Forward implements Dispatcher.DispatchHandler {
   #held: Buffer[] | undefined
   #interims = 0
   #firstInterimAt: number | undefined
-  /** Runs while the client does not read. */
+  /** The client does not read as fast as it comes. */
+  #isBehind = false
   #stall: NodeJS.Timeout | undefined
   /** Why the hub itself ended the request, where it did. */
   #abortReason: Error | undefined
@@ -216,7 +217,7 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   #passOn(): void {
     const chunk = this.#take()
-    if (this.#isStarted && !this.#isSettled && this.#isWhole()) {
+    if (!this.#isSettled && this.#isWhole()) {
       this.#endEarly(chunk)
       return
     }
@@ -232,10 +233,13 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   /** Through a tunnel the end comes behind the last byte, and whoever has all of the answer would find the account open. */
   #endEarly(last: Buffer | undefined): void {
-    const isPaused = this.#stall !== undefined
+    if (this.#held !== undefined) {
+      this.onResponseEnd()
+      return
+    }
     this.#end(last)
     // Else nothing would let that end come.
-    if (isPaused) this.#controller?.resume()
+    if (this.#isBehind) this.#controller?.resume()
   }
 
   /** What has come since and is to be written now; the answer has begun then. */
@@ -296,11 +300,15 @@ export class Forward implements Dispatcher.DispatchHandler {
     const { response, stallMs } = this.#options
     controller.pause()
     // What has come already is handed on where the participant closes, so that there may be more to wait with.
-    if (this.#stall !== undefined) return
-    this.#stall = setTimeout(() => response.destroy(), stallMs).unref()
+    if (this.#isBehind) return
+    this.#isBehind = true
+    inItsTurn(response, () => {
+      if (!this.#isBehind || this.#isSettled) return
+      this.#stall = setTimeout(() => response.destroy(), stallMs).unref()
+    })
     response.once('drain', () => {
       clearTimeout(this.#stall)
-      this.#stall = undefined
+      this.#isBehind = false
       controller.resume()
     })
   }
@@ -323,12 +331,19 @@ export class Forward implements Dispatcher.DispatchHandler {
     if (!this.#isMadeKnown) this.#noteMade(true)
     // First the account, then the end: whoever sees the end finds the account closed.
     this.#finish(this.#ending())
+    this.#options.response.end(last)
+    this.#waitForLast()
+  }
+
+  /** Who leaves the rest lying is cut off as before the end. */
+  #waitForLast(): void {
     const { response, stallMs } = this.#options
-    response.end(last)
-    if ((response.socket?.writableLength ?? 0) === 0) return
-    // Whoever leaves the rest of it lying is cut off as before the end.
-    const stall = setTimeout(() => response.destroy(), stallMs).unref()
-    response.once('close', () => clearTimeout(stall))
+    inItsTurn(response, () => {
+      const { socket } = response
+      if (socket === null || socket.destroyed || socket.writableLength === 0) return
+      const stall = setTimeout(() => response.destroy(), stallMs).unref()
+      response.once('close', () => clearTimeout(stall))
+    })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -424,13 +439,16 @@ export class Forward implements Dispatcher.DispatchHandler {
     // What was written goes out first; the missing last chunk tells every HTTP client that this is not the end. Who does not
     // read, or whose connection still serves an earlier request, is cut off as it is.
     if (response.socket === null || response.writableNeedDrain) response.destroy()
-    else response.socket.destroySoon()
+    else {
+      response.socket.destroySoon()
+      this.#waitForLast()
+    }
   }
 
   readonly #onClose = (): void => {
     if (this.#isSettled) return
     // Who was behind may not have seen it.
-    if (this.#stall === undefined && this.#hasEnded()) {
+    if (!this.#isBehind && this.#hasEnded()) {
       if (!this.#isMadeKnown) this.#noteMade(true)
       this.#finish(this.#ending())
       // It may go on behind its own end for as long as it likes.
@@ -449,6 +467,13 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.#options.onSettled(outcome)
     this.#settle(outcome)
   }
+}
+
+/** Behind an earlier answer on the same connection a response has no socket yet: that nothing is taken of it is not the client's doing. */
+function inItsTurn(response: ServerResponse, then: () => void): void {
+  if (response.socket !== null) then()
+  // Behind what it had written until then.
+  else response.once('socket', () => setImmediate(then))
 }
 
 function mediaTypeOf(headers: IncomingHttpHeaders): string {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import type { Dispatcher } from 'undici'
@@ -44,13 +44,30 @@ t.test('what cannot be sent on is a failure of that request, and of nothing else
 })
 
 /** An answer on its way to a real client, and what the participant's connection is told meanwhile. */
-async function open(t: Test, { stallMs = 60_000, ...more }: Partial<ForwardOptions> = {}) {
+async function open(t: Test, options: Partial<ForwardOptions> = {}) {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close().closeAllConnections())
   await once(server, 'listening')
   const client = get({ port: (server.address() as AddressInfo).port, agent: false }).on('error', () => {})
   client.on('response', (incoming) => incoming.pause())
   const [, response] = (await once(server, 'request')) as [unknown, ServerResponse]
+  return { client, response, ...begin(response, options) }
+}
+
+/** Two answers on their way to a client that asked for both at once, and reads when it is told to. */
+async function openTwo(t: Test, options: Partial<ForwardOptions>) {
+  const responses: ServerResponse[] = []
+  const server = createServer((_request, response) => responses.push(response)).listen(0, '127.0.0.1')
+  t.teardown(() => server.close().closeAllConnections())
+  await once(server, 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {})
+  client.pause().write('GET / HTTP/1.1\r\nHost: hub\r\n\r\n'.repeat(2))
+  while (responses.length < 2) await once(server, 'request')
+  const [first, second] = responses as [ServerResponse, ServerResponse]
+  return { client, first: begin(first, options), second: { response: second, ...begin(second, options) } }
+}
+
+function begin(response: ServerResponse, { stallMs = 60_000, ...more }: Partial<ForwardOptions>) {
   const forward = new Forward({
     response,
     protocol: openaiChat,
@@ -72,7 +89,7 @@ async function open(t: Test, { stallMs = 60_000, ...more }: Partial<ForwardOptio
     abort: () => told.push('abort'),
   } as unknown as Dispatcher.DispatchController
   forward.onRequestStart(controller)
-  return { client, response, forward, controller, told }
+  return { forward, controller, told }
 }
 
 const LARGE = Buffer.alloc(16 * 1024 * 1024, ' ')
@@ -114,6 +131,61 @@ t.test('a refusal that is too long to be looked at ends with its last byte as we
   incoming.once('data', () => seen.push('answer'))
   t.equal((await text(incoming)).length, refusal.length)
   t.strictSame(seen, ['refused', 'answer'])
+})
+
+t.test('a refusal that is looked at is told with its last byte', async (t) => {
+  const { client, forward, controller } = await open(t, { onNoPath: () => false })
+  forward.onResponseStart(controller, 404, { ...JSON_ANSWER, 'content-length': '2' })
+  forward.onResponseData(controller, Buffer.from('{}'))
+  const [incoming] = (await once(client, 'response')) as [IncomingMessage]
+  t.equal(incoming.statusCode, 404)
+  t.match(await forward.outcome, { kind: 'refused', statusCode: 404 })
+})
+
+t.test('whose turn has not come is not behind', async (t) => {
+  const stallMs = 1000
+  const { client, first, second } = await openTwo(t, { stallMs })
+  const large = LARGE.subarray(0, 1024 * 1024)
+  second.forward.onResponseStart(second.controller, 200, JSON_ANSWER)
+  second.forward.onResponseData(second.controller, large)
+  await new Promise((resolve) => setTimeout(resolve, 1.5 * stallMs))
+  t.strictSame(second.told, ['pause'])
+  first.forward.onResponseStart(first.controller, 200, { ...JSON_ANSWER, 'content-length': '2' })
+  first.forward.onResponseData(first.controller, Buffer.from('{}'))
+  client.resume()
+  await once(second.response, 'drain')
+  second.forward.onResponseEnd()
+  await once(second.response, 'finish')
+  t.strictSame(second.told, ['pause', 'resume'])
+})
+
+t.test('who leaves an answer lying that was whole before its turn is cut off', async (t) => {
+  const { client, first, second } = await openTwo(t, { stallMs: 20 })
+  second.forward.onResponseStart(second.controller, 200, { ...JSON_ANSWER, 'content-length': String(LARGE.length) })
+  second.forward.onResponseData(second.controller, LARGE)
+  t.match(await second.forward.outcome, { kind: 'complete' })
+  first.forward.onResponseStart(first.controller, 200, { ...JSON_ANSWER, 'content-length': '2' })
+  first.forward.onResponseData(first.controller, Buffer.from('{}'))
+  await once(second.response, 'close')
+  t.equal(second.response.writableFinished, false, 'not all of it had been taken')
+  client.destroy()
+})
+
+t.test('who leaves the rest of a broken answer lying is cut off', async (t) => {
+  const { client, response, forward, controller } = await open(t, { stallMs: 20 })
+  const { socket } = response
+  forward.onResponseStart(controller, 200, { 'content-type': 'text/event-stream' })
+  const frame = Buffer.from(`data: ${'x'.repeat(2000)}\n\n`)
+  // Until the kernel takes no more, and the little that is left makes nobody wait yet.
+  while (socket?.writableLength === 0) {
+    forward.onResponseData(controller, frame)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.equal(response.writableNeedDrain, false)
+  forward.onResponseError(undefined, new Error('gone'))
+  t.match(await forward.outcome, { kind: 'failed', stage: 'stream' })
+  await once(response, 'close')
+  client.destroy()
 })
 
 t.test('who leaves the rest of an ended answer lying is cut off', async (t) => {
