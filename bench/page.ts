@@ -52,8 +52,8 @@ function list(entries: readonly string[]): string {
 const HOW = `Written by \`npm run bench\` (\`bench/run.ts\`); do not edit it by hand.
 
 All parties, the fake LLM server and the load generator are processes of their own on one machine, and talk over its loopback
-interface. They are warmed up, then take turns: A B C, C B A, and so on. A ratio is the median of the ratios of the single
-rounds, its interval of 95 % comes from a bootstrap over them, and its upper end is what is held against the target. CPU is
+interface. They are warmed up, then take turns: A B C, C B A, and so on. A ratio or a difference is the median of those of the
+single rounds, not that of the medians below; its interval of 95 % comes from a bootstrap over them, and its upper end is what is held against the target. CPU is
 that of the party's own processes, as the kernel counts it. The load generator looks at each answer: a party that loses or
 changes one is out.`
 

@@ -1,15 +1,13 @@
 /**
  * What people feel: 30 people chat on 8 unequal machines, by each way of choosing among them, in the same run.
  *
- *   node bench/people.ts [--seconds 12] [--speed-up 30] [--people 30] [--greedy] [--url URL]
- *
- * `--url` sends the same people to any OpenAI-compatible URL, whatever balances behind it; `--machines` starts the machines
- * alone and says where they are, so that it can be told of them.
+ *   npm run bench:people [-- --people 30 --seconds 12]
  */
-import { parseArgs } from 'node:util'
+import { InvalidArgumentError } from 'commander'
+import { script, wholeNumber } from './options.ts'
 import { type CrowdOptions, type Felt, runCrowd } from './people/crowd.ts'
 import { MACHINES, startMachine } from './people/machines.ts'
-import { POLICIES, type Policy, remote } from './people/policies.ts'
+import { MAX_PEOPLE, POLICIES, type Policy, remote } from './people/policies.ts'
 
 export interface Feeling {
   policy: string
@@ -51,27 +49,65 @@ function fairnessOf(felt: readonly Felt[]): number {
   return sum ** 2 / (amounts.length * amounts.reduce((total, amount) => total + amount ** 2, 0))
 }
 
+interface Options {
+  seconds: number
+  speedUp: number
+  people: number
+  greedy: boolean
+  seed: number
+  policy?: readonly Policy[]
+  url?: string
+  machines: boolean
+}
+
+/** @throws InvalidArgumentError */
+function crowd(text: string): number {
+  const people = wholeNumber(text)
+  if (people > MAX_PEOPLE) throw new InvalidArgumentError(`There are keys for ${MAX_PEOPLE}.`)
+  return people
+}
+
+/** @throws InvalidArgumentError */
+function addPolicy(name: string, others: readonly Policy[] = []): readonly Policy[] {
+  const policy = POLICIES.find((one) => one.name === name)
+  if (policy !== undefined) return [...others, policy]
+  throw new InvalidArgumentError(`There are ${POLICIES.map((one) => one.name).join(', ')}.`)
+}
+
+/** They run until the process is ended. */
+async function tellMachines(speedUp: number): Promise<void> {
+  for (const spec of MACHINES)
+    console.log(`${(await startMachine(spec, speedUp)).url} ${spec.name}, ${spec.slots} slots`)
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '12' },
-      'speed-up': { type: 'string', default: '30' },
-      people: { type: 'string', default: '30' },
-      greedy: { type: 'boolean', default: false },
-      seed: { type: 'string', default: '1' },
-      url: { type: 'string' },
-      policy: { type: 'string', multiple: true },
-    },
-  })
+  const values = script(
+    'bench:people',
+    'What people feel who share unequal machines, by each way of choosing among them.',
+  )
+    .option('--seconds <number>', 'of the run', wholeNumber, 12)
+    .option('--speed-up <number>', 'times as fast as people and machines are', wholeNumber, 30)
+    .option('--people <number>', `up to ${MAX_PEOPLE}`, crowd, 30)
+    .option('--greedy', 'the first one asks ten times as much', false)
+    .option('--seed <number>', 'of what people ask, and when', wholeNumber, 1)
+    .option('--policy <name>', 'one way of choosing; may be given several times (default: all)', addPolicy)
+    .option(
+      '--machines',
+      'starts the machines alone and says where they are, for another balancer to be told of them',
+      false,
+    )
+    .option('--url <url>', 'that balancer, up to /v1: the same people are sent there as well')
+    .parse()
+    .opts<Options>()
   const options: CrowdOptions = {
-    people: Number(values.people),
+    people: values.people,
     greed: values.greedy ? 10 : 1,
-    durationMs: Number(values.seconds) * 1000,
-    speedUp: Number(values['speed-up']),
-    seed: Number(values.seed),
+    durationMs: values.seconds * 1000,
+    speedUp: values.speedUp,
+    seed: values.seed,
   }
-  const all = values.url === undefined ? POLICIES : [...POLICIES, remote(values.url)]
-  const chosen = all.filter(({ name }) => values.policy === undefined || values.policy.includes(name))
+  if (values.machines) return tellMachines(values.speedUp)
+  const chosen = [...(values.policy ?? POLICIES), ...(values.url === undefined ? [] : [remote(values.url)])]
   const feelings: Feeling[] = []
   for (const policy of chosen) {
     feelings.push(await feel(policy, options))

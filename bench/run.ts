@@ -1,20 +1,18 @@
 /**
- * Measures what a hub costs, beside other ways through, and writes docs/benchmarks.md. Takes a quarter of an hour.
+ * Measures what a hub costs, beside other ways through, and writes docs/benchmarks.md. docs/performance.md says how to use it.
  *
- *   npm run bench [-- --parties bare,potluck --scenarios plain,chunks-a --pairs 10 --quick --out FILE --profile FOLDER]
- *
- * `--quick` is for those who change the bench. It, and a choice of parties or scenarios, print the page unless `--out` says
- * where to put it. `--profile` keeps the CPU profiles of the hubs; `node bench/profile.ts FILE` reads one.
+ *   npm run bench [-- --parties bare,potluck-1 --scenarios plain --pairs 2]
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { InvalidArgumentError } from 'commander'
 import type { Bench, Outcome, Scenario } from './bench.ts'
 import { killAllOnExit, startHelper } from './children.ts'
 import { keepApart } from './cores.ts'
 import { reasonIn } from './install.ts'
 import type { LlmApi } from './llm.ts'
 import type { LoadApi } from './load/process.ts'
+import { script, wholeNumber, writableFile } from './options.ts'
 import { type Report, render } from './page.ts'
 import { PARTIES } from './parties/index.ts'
 import type { Party, RunningParty, Stage } from './parties/party.ts'
@@ -28,29 +26,40 @@ const QUICK_PAIRS = 3
 /** Of the fake LLM server: longer than anybody's turn, so that no party connects anew within one. */
 const KEEP_ALIVE_MS = 120_000
 
-const { values } = parseArgs({
-  options: {
-    parties: { type: 'string' },
-    scenarios: { type: 'string' },
-    pairs: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    out: { type: 'string' },
-    profile: { type: 'string' },
-  },
-})
+interface Options {
+  parties?: readonly Party[]
+  scenarios?: readonly Scenario[]
+  pairs?: number
+  quick?: boolean
+  out?: string
+  profile?: string
+}
+
+const namesOf = (all: readonly { readonly name: string }[]) => all.map(({ name }) => name).join(', ')
+
+const values = script('bench', 'What a hub costs, beside other ways through. A whole run takes half an hour.')
+  .option('--parties <names>', `some of: ${namesOf(PARTIES)}; potluck stands for all of its kind`, (names) =>
+    chosen(PARTIES, names),
+  )
+  .option('--scenarios <names>', `some of: ${namesOf(SCENARIOS)}`, (names) => chosen(SCENARIOS, names))
+  .option('--pairs <number>', `rounds of each scenario (default: ${PAIRS}, ${QUICK_PAIRS} with --quick)`, wholeNumber)
+  .option('--quick', 'for those who change the bench: little of everything')
+  .option('--out <file>', 'where to put the page, which any run but a whole one prints', writableFile)
+  .option('--profile <folder>', 'keeps the CPU profiles of the hubs there, for `node bench/profile.ts FILE`')
+  .parse()
+  .opts<Options>()
 
 const say = (text: string) => void process.stderr.write(`${text}\n`)
 
 type Absent = Report['missing'][number]
 
-/** `potluck` stands for all of its kind. */
-function chosen<T extends { readonly name: string }>(all: readonly T[], names: string | undefined): readonly T[] {
-  if (names === undefined) return all
+/** @throws InvalidArgumentError */
+function chosen<T extends { readonly name: string }>(all: readonly T[], names: string): readonly T[] {
   const wanted = names.split(',')
   const matches = (name: string, one: string) => name === one || name.startsWith(`${one}-`)
   const unknown = wanted.filter((one) => !all.some(({ name }) => matches(name, one)))
   if (unknown.length > 0)
-    throw new Error(`There is no ${unknown.join(', ')}; there are ${all.map(({ name }) => name).join(', ')}`)
+    throw new InvalidArgumentError(`There is no ${unknown.join(', ')}; there are ${namesOf(all)}.`)
   return all.filter(({ name }) => wanted.some((one) => matches(name, one)))
 }
 
@@ -113,14 +122,16 @@ async function runOne(bench: Bench, scenario: Scenario): Promise<Outcome> {
 
 function reservation(): string | undefined {
   if (values.quick) return 'A quick run: figures to see that everything works, none to rely on.'
+  if (values.profile !== undefined) return 'A run under the profiler: its figures are of no use.'
   if (values.parties !== undefined || values.scenarios !== undefined) return 'A run of a part of the bench.'
+  if (values.pairs !== undefined && values.pairs < PAIRS) return 'A run of fewer rounds than a whole one has.'
   return undefined
 }
 
 function put(page: string): void {
   const isWhole = reservation() === undefined
   if (values.out === undefined && !isWhole) return void process.stdout.write(page)
-  const path = resolve(values.out ?? join(REPOSITORY, 'docs/benchmarks.md'))
+  const path = values.out ?? join(REPOSITORY, 'docs/benchmarks.md')
   writeFileSync(path, page)
   say(`written: ${path}`)
 }
@@ -142,13 +153,12 @@ const helper = <T>(file: string) => startHelper<T>(join(import.meta.dirname, fil
 
 async function main(): Promise<void> {
   killAllOnExit()
-  const parties = chosen(PARTIES, values.parties)
-  const scenarios = chosen(SCENARIOS, values.scenarios)
-  const pairs = Number(values.pairs ?? (values.quick ? QUICK_PAIRS : PAIRS))
+  const { parties = PARTIES, scenarios = SCENARIOS, quick = false } = values
+  const pairs = values.pairs ?? (quick ? QUICK_PAIRS : PAIRS)
   const [llmServer, loadServer] = [helper<LlmApi>('llm.ts'), helper<LoadApi>('load/process.ts')]
   const [llm, load] = [llmServer.api, loadServer.api]
   const stage = makeStage(await llm.listen({ keepAliveMs: KEEP_ALIVE_MS, addresses: LLM_ADDRESSES }))
-  const base = { stage, llm, load, pairs, isQuick: values.quick, say }
+  const base = { stage, llm, load, pairs, isQuick: quick, say }
   const { running, missing } = await startAll(base, parties)
   const isApart = [
     ...[llmServer, loadServer].map(({ pid }) => keepApart(pid, false)),

@@ -7,16 +7,23 @@
  */
 import { join as joinPath } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { freePort, killAllOnExit, startHelper } from './children.ts'
 import { mebibytes } from './format.ts'
 import type { LlmApi } from './llm.ts'
+import { script, wholeNumber } from './options.ts'
 import { socketCount } from './proc.ts'
 import type { Holdings, HubApi } from './soak/hub.ts'
 import { DEAD_MODEL, join, makeTraffic, openRoom, type World } from './soak/traffic.ts'
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '600' } } })
-const seconds = Number(values.seconds)
+const { seconds } = script('soak', 'Whether a hub comes back to where it was behind mixed traffic; ends with 1 if not.')
+  .option(
+    '--seconds <number>',
+    'of traffic; until the hub has come to rest takes up to two minutes more',
+    wholeNumber,
+    600,
+  )
+  .parse()
+  .opts<{ seconds: number }>()
 
 /** The same traffic before the first look: code is compiled, histories are full, pools have their size. */
 const WARM_UP_SHARE = 0.25
@@ -49,6 +56,7 @@ async function countNow() {
 
 /** Waits until nothing changes any more. */
 async function lookAtRest(): Promise<Look> {
+  console.log(`waiting until the hub is at rest, ${CALM_S} to ${PATIENCE_S} s`)
   let counts = await countNow()
   for (let [calm, waited] = [0, 0]; calm < CALM_S && waited < PATIENCE_S; waited++) {
     await sleep(1000)

@@ -41,7 +41,7 @@ export const tunnelPaced: Scenario = {
     const rounds = await takeTurns(bench, PARTIES, paced)
     return {
       title: 'Through a tunnel: 500 streams at once',
-      method: `${AT_ONCE} streams at once over one tunnel, each of ${CHUNKS} chunks, one each ${EVERY_MS} ms; the participant's end of the tunnel is a process of its own. The first token is measured one stream at a time.`,
+      method: `${AT_ONCE} streams at once over one tunnel, each of ${CHUNKS} chunks, one each ${EVERY_MS} ms; the participant's end of the tunnel is a process of its own. The first token is measured one stream at a time. CPU is the hub's: what the participant's end takes, it takes elsewhere.`,
       verdicts: [...judgeCpu(rounds, TARGET), await judgeFirstToken(bench)],
       tables: [tableOf(rounds, 'stream')],
       notes: rounds.notes,
@@ -55,7 +55,8 @@ export const tunnelFast: Scenario = {
     const rounds = await takeTurns(bench, PARTIES, oneByOne)
     return {
       title: 'Through a tunnel: as fast as possible',
-      method: '16 streams of 200 chunks of 180 bytes at once over one tunnel, one chunk a write.',
+      method:
+        "16 streams of 200 chunks of 180 bytes at once over one tunnel, one chunk a write. CPU is the hub's: a frame of the tunnel brings many chunks at once, where each write of a direct participant is read by itself.",
       verdicts: judgeCpu(rounds, TARGET),
       tables: [tableOf(rounds, 'stream')],
       notes: rounds.notes,
