@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 
@@ -23,10 +23,12 @@ export function wholeNumber(text: string): number {
  */
 export function writableFile(path: string): string {
   const file = resolve(path)
+  const isThere = existsSync(file)
+  if (isThere && statSync(file).isDirectory()) throw new InvalidArgumentError(`${file} is a folder.`)
   try {
-    accessSync(dirname(file), constants.W_OK)
+    accessSync(isThere ? file : dirname(file), constants.W_OK)
   } catch {
-    throw new InvalidArgumentError(`Nothing can be written into ${dirname(file)}.`)
+    throw new InvalidArgumentError(`${file} can't be written.`)
   }
   return file
 }

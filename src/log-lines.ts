@@ -50,12 +50,19 @@ export class LogLines implements DestinationStream {
     else this.#putBehind()
   }
 
-  /** Writes all, and waits for whoever reads it, but not for ever. */
-  flushSync(): void {
+  /**
+   * Writes all, and waits for whoever reads it, but not for ever. Not called `flushSync`, which pino would call behind each fatal
+   * line, while a hub still serves.
+   */
+  writeLast(): void {
     const beganAt = performance.now()
     let left = Number.POSITIVE_INFINITY
     let readAt = beganAt
-    for (; !this.#writeAll(); sleep(1)) {
+    for (; !this.#writeAll() || this.#lost > 0; sleep(1)) {
+      if (this.#backlogBytes === 0) {
+        this.#tellLost()
+        continue
+      }
       const now = performance.now()
       if (this.#backlogBytes < left) readAt = now
       left = this.#backlogBytes
@@ -64,16 +71,15 @@ export class LogLines implements DestinationStream {
       if (this.#hasGivenUp) return
     }
     this.#hasGivenUp = false
-    if (this.#lost === 0) return
-    this.#tellLost()
-    this.#writeAll()
   }
 
   #flush(): void {
     clearTimeout(this.#retry)
     const isAllWritten = this.#writeAll()
     this.#retry = isAllWritten ? undefined : setTimeout(() => this.#flush(), RETRY_MS).unref()
-    if (isAllWritten) this.#tellLost()
+    if (!isAllWritten) return
+    this.#hasGivenUp = false
+    this.#tellLost()
   }
 
   #tellLost(): void {

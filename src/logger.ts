@@ -18,8 +18,10 @@ export async function createLogger({ logLevel }: Pick<Config, 'logLevel'>): Prom
   }
   const lines = new LogLines()
   const logger: Logger = pino({ level: logLevel }, lines)
-  lines.onLost = (count) => logger.warn({ lines: count }, 'nobody read the log: lines are lost here')
-  const flush = () => lines.flushSync()
+  // Whoever wants errors alone must know as well that some may be missing.
+  const always = logger.child({}, { level: 'warn' })
+  lines.onLost = (count) => always.warn({ lines: count }, 'nobody read the log: lines are lost here')
+  const flush = () => lines.writeLast()
   // However the process ends: what is said last says why.
   process.once('exit', flush)
   return { logger, flush }

@@ -217,7 +217,8 @@ export class Forward implements Dispatcher.DispatchHandler {
 
   #passOn(): void {
     const chunk = this.#take()
-    if (!this.#isSettled && this.#isWhole()) {
+    const isUnderWay = this.#isStarted || this.#held !== undefined
+    if (isUnderWay && !this.#isSettled && this.#isWhole()) {
       this.#endEarly(chunk)
       return
     }

@@ -3,13 +3,19 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
+import { LogLines } from '../../src/log-lines.ts'
 
 const LOGGER = new URL('../../src/logger.ts', import.meta.url).href
 
 /** A process of its own that logs to its standard output. */
-function run(t: Test, code: string, stderr: 'inherit' | 'ignore' | 'pipe' = 'inherit'): ChildProcess {
+function run(
+  t: Test,
+  code: string,
+  stderr: 'inherit' | 'ignore' | 'pipe' = 'inherit',
+  logLevel = 'info',
+): ChildProcess {
   const source = `import { createLogger } from ${JSON.stringify(LOGGER)}
-const { logger, flush } = await createLogger({ logLevel: 'info' })
+const { logger, flush } = await createLogger({ logLevel: '${logLevel}' })
 ${code}`
   const child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['pipe', 'pipe', stderr] })
   t.teardown(() => child.kill('SIGKILL'))
@@ -98,7 +104,8 @@ t.test('lines that come again behind lost ones say so in their place', async (t)
     `const text = 'rice '.repeat(200)
 for (let n = 0; n < 30_000; n++) logger.info({ n }, text)
 process.stdin.once('data', () => {
-  setInterval(() => logger.info({ n: -1 }, 'behind'), 1)
+  let n = 30_000
+  setInterval(() => logger.info({ n: n++ }, text), 1)
 })
 process.stderr.write('all')`,
     'pipe',
@@ -109,12 +116,33 @@ process.stderr.write('all')`,
   let lost: number | undefined
   for await (const line of createInterface(child.stdout as Readable)) {
     const { n, lines } = JSON.parse(line)
-    if (n === -1) break
-    if (lines === undefined) before += 1
-    else lost = lines
+    if (lines === undefined && lost === undefined) before += 1
+    else if (lines !== undefined) lost = lines
+    else {
+      t.equal(before + (lost ?? 0), n, 'up to the next one')
+      break
+    }
   }
-  t.equal(before + (lost ?? 0), 30_000)
 })
+
+t.test('pino finds nothing to wait for behind a fatal line, while the hub still serves', async (t) => {
+  t.notOk('flushSync' in new LogLines())
+})
+
+for (const level of ['info', 'error'])
+  t.test(`the last word tells what was lost (level: ${level})`, async (t) => {
+    const code = `const text = 'rice '.repeat(200)
+for (let n = 0; n < 30_000; n++) logger.error({ n }, text)
+process.exit()`
+    const child = run(t, code, 'inherit', level)
+    let kept = 0
+    for await (const line of createInterface(child.stdout as Readable)) {
+      const { lines } = JSON.parse(line)
+      if (lines === undefined) kept += 1
+      else t.equal(kept + lines, 30_000)
+    }
+    t.ok(kept < 30_000)
+  })
 
 t.test('what waits when the process leaves is written as long as somebody reads', async (t) => {
   const LINES = 12_000

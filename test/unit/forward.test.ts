@@ -8,40 +8,44 @@ import { Forward, type ForwardOptions, type Outcome } from '../../plugins/ollama
 import { Meter } from '../../plugins/ollama-proxy/meter.ts'
 import { openaiChat } from '../../plugins/ollama-proxy/protocols/openai-chat.ts'
 
-t.test('what cannot be sent on is a failure of that request, and of nothing else', async (t) => {
-  const server = createServer().listen(0, '127.0.0.1')
-  t.teardown(() => server.close().closeAllConnections())
-  await once(server, 'listening')
-  const answer = fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  const [, response] = (await once(server, 'request')) as [unknown, ServerResponse]
-  let taken = 0
-  const forward = new Forward({
-    response,
-    protocol: openaiChat,
-    meter: new Meter({ protocol: openaiChat, startedAt: 0, sentAt: 0, requestBytes: 0 }),
-    now: () => 0,
-    startedAt: 0,
-    replyHeaders: ['x-broken', 'a\nb'],
-    onTakeOver: () => {
-      taken += 1
-    },
-    stallMs: 1000,
-    firstByteMs: 1000,
-    onSettled: () => {},
-    who: 'alice',
+for (const length of [undefined, '2'])
+  t.test(`what cannot be sent on is a failure of that request, and of nothing else (length: ${length})`, async (t) => {
+    const server = createServer().listen(0, '127.0.0.1')
+    t.teardown(() => server.close().closeAllConnections())
+    await once(server, 'listening')
+    const answer = fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const [, response] = (await once(server, 'request')) as [unknown, ServerResponse]
+    let taken = 0
+    const forward = new Forward({
+      response,
+      protocol: openaiChat,
+      meter: new Meter({ protocol: openaiChat, startedAt: 0, sentAt: 0, requestBytes: 0 }),
+      now: () => 0,
+      startedAt: 0,
+      replyHeaders: ['x-broken', 'a\nb'],
+      onTakeOver: () => {
+        taken += 1
+      },
+      stallMs: 1000,
+      firstByteMs: 1000,
+      onSettled: () => {},
+      who: 'alice',
+    })
+    const controller = {
+      abort: (error: Error) => forward.onResponseError(undefined, error),
+    } as unknown as Dispatcher.DispatchController
+    forward.onRequestStart(controller)
+    forward.onResponseStart(controller, 200, {
+      'content-type': 'application/json',
+      ...(length === undefined ? {} : { 'content-length': length }),
+    })
+    forward.onResponseData(controller, Buffer.from('{}'))
+    t.match(await forward.outcome, { kind: 'failed', stage: 'answer', error: { code: 'ERR_INVALID_CHAR' } })
+    t.equal(forward.isStarted, false, 'somebody else can be asked')
+    t.equal(taken, 0)
+    response.end('it still can be answered')
+    t.equal(await (await answer).text(), 'it still can be answered')
   })
-  const controller = {
-    abort: (error: Error) => forward.onResponseError(undefined, error),
-  } as unknown as Dispatcher.DispatchController
-  forward.onRequestStart(controller)
-  forward.onResponseStart(controller, 200, { 'content-type': 'application/json' })
-  forward.onResponseData(controller, Buffer.from('{}'))
-  t.match(await forward.outcome, { kind: 'failed', stage: 'answer', error: { code: 'ERR_INVALID_CHAR' } })
-  t.equal(forward.isStarted, false, 'somebody else can be asked')
-  t.equal(taken, 0)
-  response.end('it still can be answered')
-  t.equal(await (await answer).text(), 'it still can be answered')
-})
 
 /** An answer on its way to a real client, and what the participant's connection is told meanwhile. */
 async function open(t: Test, options: Partial<ForwardOptions> = {}) {
