@@ -303,10 +303,8 @@ export class Forward implements Dispatcher.DispatchHandler {
     // What has come already is handed on where the participant closes, so that there may be more to wait with.
     if (this.#isBehind) return
     this.#isBehind = true
-    inItsTurn(response, () => {
-      if (!this.#isBehind || this.#isSettled) return
-      this.#stall = setTimeout(() => response.destroy(), stallMs).unref()
-    })
+    // Also where it waits behind an earlier answer on the same connection: it holds a slot.
+    this.#stall = setTimeout(() => response.destroy(), stallMs).unref()
     response.once('drain', () => {
       clearTimeout(this.#stall)
       this.#isBehind = false
@@ -339,12 +337,15 @@ export class Forward implements Dispatcher.DispatchHandler {
   /** Who leaves the rest lying is cut off as before the end. */
   #waitForLast(): void {
     const { response, stallMs } = this.#options
-    inItsTurn(response, () => {
-      const { socket } = response
-      if (socket === null || socket.destroyed || socket.writableLength === 0) return
-      const stall = setTimeout(() => response.destroy(), stallMs).unref()
-      response.once('close', () => clearTimeout(stall))
-    })
+    const { socket } = response
+    if (socket === null) {
+      // It holds no slot any more, so it may wait for its turn; and then for what it had written until then.
+      response.once('socket', () => setImmediate(() => response.socket !== null && this.#waitForLast()))
+      return
+    }
+    if (socket.destroyed || socket.writableLength === 0) return
+    const stall = setTimeout(() => response.destroy(), stallMs).unref()
+    response.once('close', () => clearTimeout(stall))
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -468,13 +469,6 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.#options.onSettled(outcome)
     this.#settle(outcome)
   }
-}
-
-/** Behind an earlier answer on the same connection a response has no socket yet: that nothing is taken of it is not the client's doing. */
-function inItsTurn(response: ServerResponse, then: () => void): void {
-  if (response.socket !== null) then()
-  // Behind what it had written until then.
-  else response.once('socket', () => setImmediate(then))
 }
 
 function mediaTypeOf(headers: IncomingHttpHeaders): string {

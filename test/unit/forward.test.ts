@@ -146,23 +146,6 @@ t.test('a refusal that is looked at is told with its last byte', async (t) => {
   t.match(await forward.outcome, { kind: 'refused', statusCode: 404 })
 })
 
-t.test('whose turn has not come is not behind', async (t) => {
-  const stallMs = 1000
-  const { client, first, second } = await openTwo(t, { stallMs })
-  const large = LARGE.subarray(0, 1024 * 1024)
-  second.forward.onResponseStart(second.controller, 200, JSON_ANSWER)
-  second.forward.onResponseData(second.controller, large)
-  await new Promise((resolve) => setTimeout(resolve, 1.5 * stallMs))
-  t.strictSame(second.told, ['pause'])
-  first.forward.onResponseStart(first.controller, 200, { ...JSON_ANSWER, 'content-length': '2' })
-  first.forward.onResponseData(first.controller, Buffer.from('{}'))
-  client.resume()
-  await once(second.response, 'drain')
-  second.forward.onResponseEnd()
-  await once(second.response, 'finish')
-  t.strictSame(second.told, ['pause', 'resume'])
-})
-
 t.test('who leaves an answer lying that was whole before its turn is cut off', async (t) => {
   const { client, first, second } = await openTwo(t, { stallMs: 20 })
   second.forward.onResponseStart(second.controller, 200, { ...JSON_ANSWER, 'content-length': String(LARGE.length) })
