@@ -35,7 +35,7 @@ const EXPECTED: Record<string, RegExp[]> = {
 const EXPECTED_AT_THE_END: Record<string, RegExp[]> = {
   watch: [
     /^event: participant:joined$/m,
-    // Whoever has all of an answer may ask again before the hub has closed its account.
+    // Whoever has a stream's last frame may ask again before its end has come.
     /(^event: llm:request$.*?){5}/ms,
     /(^event: llm:complete$.*?){5}/ms,
     /^event: participant:left$/m,

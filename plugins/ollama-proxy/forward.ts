@@ -97,8 +97,7 @@ export class Forward implements Dispatcher.DispatchHandler {
   #held: Buffer[] | undefined
   #interims = 0
   #firstInterimAt: number | undefined
-  /** The client does not read as fast as it comes. */
-  #isBehind = false
+  /** Runs while the client does not read. */
   #stall: NodeJS.Timeout | undefined
   /** Why the hub itself ended the request, where it did. */
   #abortReason: Error | undefined
@@ -238,9 +237,10 @@ export class Forward implements Dispatcher.DispatchHandler {
       this.onResponseEnd()
       return
     }
+    const isPaused = this.#stall !== undefined
     this.#end(last)
     // Else nothing would let that end come.
-    if (this.#isBehind) this.#controller?.resume()
+    if (isPaused) this.#controller?.resume()
   }
 
   /** What has come since and is to be written now; the answer has begun then. */
@@ -301,13 +301,12 @@ export class Forward implements Dispatcher.DispatchHandler {
     const { response, stallMs } = this.#options
     controller.pause()
     // What has come already is handed on where the participant closes, so that there may be more to wait with.
-    if (this.#isBehind) return
-    this.#isBehind = true
+    if (this.#stall !== undefined) return
     // Also where it waits behind an earlier answer on the same connection: it holds a slot.
     this.#stall = setTimeout(() => response.destroy(), stallMs).unref()
     response.once('drain', () => {
       clearTimeout(this.#stall)
-      this.#isBehind = false
+      this.#stall = undefined
       controller.resume()
     })
   }
@@ -450,7 +449,7 @@ export class Forward implements Dispatcher.DispatchHandler {
   readonly #onClose = (): void => {
     if (this.#isSettled) return
     // Who was behind may not have seen it.
-    if (!this.#isBehind && this.#hasEnded()) {
+    if (this.#stall === undefined && this.#hasEnded()) {
       if (!this.#isMadeKnown) this.#noteMade(true)
       this.#finish(this.#ending())
       // It may go on behind its own end for as long as it likes.

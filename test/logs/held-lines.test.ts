@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
@@ -154,6 +155,19 @@ process.exit()`
     lines.map((line) => JSON.parse(line).n),
     Array.from({ length: LINES }, (_, n) => n),
   )
+})
+
+const noFullDisk = process.platform === 'linux' ? false : 'SKIPPED: there is no /dev/full'
+
+t.test('a full disk stops no process, and keeps none from its end', { skip: noFullDisk }, async (t) => {
+  const source = `import { createLogger } from ${JSON.stringify(LOGGER)}
+const { logger } = await createLogger({ logLevel: 'info' })
+for (let n = 0; n < 10_000; n++) logger.info('no room for this')`
+  const disk = openSync('/dev/full', 'w')
+  t.teardown(() => closeSync(disk))
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', disk, 'inherit'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  t.strictSame(await once(child, 'exit'), [0, null])
 })
 
 const noFifo = process.platform === 'win32' ? 'SKIPPED: there is no sh' : false

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
 import type { Test } from 'tap'
 import type { JoinBody } from '../../schemas/participant.ts'
 import type { HubOptions } from '../../src/hub.ts'
@@ -139,16 +138,6 @@ export function chat(content: string, more: object = {}): object {
 
 /** Nobody listens there, and no other test can by chance: the system gives such ports to nobody. */
 export const DEAD_URL = 'http://127.0.0.1:2'
-
-/** A port where nobody listens now. */
-export async function freeUrl(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return `http://127.0.0.1:${port}`
-}
 
 export interface LookedAt {
   status: string

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
@@ -8,51 +8,18 @@ import { Forward, type ForwardOptions, type Outcome } from '../../plugins/ollama
 import { Meter } from '../../plugins/ollama-proxy/meter.ts'
 import { openaiChat } from '../../plugins/ollama-proxy/protocols/openai-chat.ts'
 
-for (const length of [undefined, '2'])
-  t.test(`what cannot be sent on is a failure of that request, and of nothing else (length: ${length})`, async (t) => {
-    const server = createServer().listen(0, '127.0.0.1')
-    t.teardown(() => server.close().closeAllConnections())
-    await once(server, 'listening')
-    const answer = fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-    const [, response] = (await once(server, 'request')) as [unknown, ServerResponse]
-    let taken = 0
-    const forward = new Forward({
-      response,
-      protocol: openaiChat,
-      meter: new Meter({ protocol: openaiChat, startedAt: 0, sentAt: 0, requestBytes: 0 }),
-      now: () => 0,
-      startedAt: 0,
-      replyHeaders: ['x-broken', 'a\nb'],
-      onTakeOver: () => {
-        taken += 1
-      },
-      stallMs: 1000,
-      firstByteMs: 1000,
-      onSettled: () => {},
-      who: 'alice',
-    })
-    const controller = {
-      abort: (error: Error) => forward.onResponseError(undefined, error),
-    } as unknown as Dispatcher.DispatchController
-    forward.onRequestStart(controller)
-    forward.onResponseStart(controller, 200, {
-      'content-type': 'application/json',
-      ...(length === undefined ? {} : { 'content-length': length }),
-    })
-    forward.onResponseData(controller, Buffer.from('{}'))
-    t.match(await forward.outcome, { kind: 'failed', stage: 'answer', error: { code: 'ERR_INVALID_CHAR' } })
-    t.equal(forward.isStarted, false, 'somebody else can be asked')
-    t.equal(taken, 0)
-    response.end('it still can be answered')
-    t.equal(await (await answer).text(), 'it still can be answered')
-  })
+/** @returns its port */
+async function serve(t: Test, server = createServer()): Promise<{ server: Server; port: number }> {
+  server.listen(0, '127.0.0.1')
+  t.teardown(() => server.close().closeAllConnections())
+  await once(server, 'listening')
+  return { server, port: (server.address() as AddressInfo).port }
+}
 
 /** An answer on its way to a real client, and what the participant's connection is told meanwhile. */
 async function open(t: Test, options: Partial<ForwardOptions> = {}) {
-  const server = createServer().listen(0, '127.0.0.1')
-  t.teardown(() => server.close().closeAllConnections())
-  await once(server, 'listening')
-  const client = get({ port: (server.address() as AddressInfo).port, agent: false }).on('error', () => {})
+  const { server, port } = await serve(t)
+  const client = get({ port, agent: false }).on('error', () => {})
   client.on('response', (incoming) => incoming.pause())
   const [, response] = (await once(server, 'request')) as [unknown, ServerResponse]
   return { client, response, ...begin(response, options) }
@@ -61,10 +28,11 @@ async function open(t: Test, options: Partial<ForwardOptions> = {}) {
 /** Two answers on their way to a client that asked for both at once, and reads when it is told to. */
 async function openTwo(t: Test, options: Partial<ForwardOptions>) {
   const responses: ServerResponse[] = []
-  const server = createServer((_request, response) => responses.push(response)).listen(0, '127.0.0.1')
-  t.teardown(() => server.close().closeAllConnections())
-  await once(server, 'listening')
-  const client = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {})
+  const { server, port } = await serve(
+    t,
+    createServer((_request, response) => responses.push(response)),
+  )
+  const client = connect(port, '127.0.0.1').on('error', () => {})
   client.pause().write('GET / HTTP/1.1\r\nHost: hub\r\n\r\n'.repeat(2))
   while (responses.length < 2) await once(server, 'request')
   const [first, second] = responses as [ServerResponse, ServerResponse]
@@ -90,7 +58,10 @@ function begin(response: ServerResponse, { stallMs = 60_000, ...more }: Partial<
   const controller = {
     pause: () => told.push('pause'),
     resume: () => told.push('resume'),
-    abort: () => told.push('abort'),
+    abort(error: Error) {
+      told.push('abort')
+      forward.onResponseError(undefined, error)
+    },
   } as unknown as Dispatcher.DispatchController
   forward.onRequestStart(controller)
   return { forward, controller, told }
@@ -99,6 +70,26 @@ function begin(response: ServerResponse, { stallMs = 60_000, ...more }: Partial<
 const LARGE = Buffer.alloc(16 * 1024 * 1024, ' ')
 
 const JSON_ANSWER = { 'content-type': 'application/json' }
+
+for (const length of [undefined, '2'])
+  t.test(`what cannot be sent on is a failure of that request, and of nothing else (length: ${length})`, async (t) => {
+    let taken = 0
+    const onTakeOver = () => {
+      taken += 1
+    }
+    const { client, response, forward, controller } = await open(t, { replyHeaders: ['x-broken', 'a\nb'], onTakeOver })
+    forward.onResponseStart(controller, 200, {
+      ...JSON_ANSWER,
+      ...(length === undefined ? {} : { 'content-length': length }),
+    })
+    forward.onResponseData(controller, Buffer.from('{}'))
+    t.match(await forward.outcome, { kind: 'failed', stage: 'answer', error: { code: 'ERR_INVALID_CHAR' } })
+    t.equal(forward.isStarted, false, 'somebody else can be asked')
+    t.equal(taken, 0)
+    response.end('it still can be answered')
+    const [incoming] = (await once(client, 'response')) as [IncomingMessage]
+    t.equal(await text(incoming), 'it still can be answered')
+  })
 
 t.test('whoever has all of an answer finds the account closed, though its end is still to come', async (t) => {
   const seen: string[] = []
