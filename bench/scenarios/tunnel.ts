@@ -56,7 +56,7 @@ export const tunnelFast: Scenario = {
     return {
       title: 'Through a tunnel: as fast as possible',
       method:
-        "16 streams of 200 chunks of 180 bytes at once over one tunnel, one chunk a write. CPU is the hub's: a frame of the tunnel brings many chunks at once, where each write of a direct participant is read by itself.",
+        "16 streams of 200 chunks of 180 bytes at once over one tunnel, one chunk a write. CPU is the hub's, not that of the participant's end.",
       verdicts: judgeCpu(rounds, TARGET),
       tables: [tableOf(rounds, 'stream')],
       notes: rounds.notes,
