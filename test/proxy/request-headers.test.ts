@@ -65,13 +65,12 @@ t.test('hop-by-hop headers end at the hub, those that Connection names too (RFC 
     connection: 'keep-alive, user-agent, x-hop',
     'x-hop': 'sesame',
     te: 'trailers',
-    'keep-alive': 'max=777',
+    'keep-alive': 'max=sesame',
   }
   await send(t, chatUrl, CHAT, hop)
   const { headers } = llm.requests[0]!
   t.notOk(headers.te)
   t.notOk(JSON.stringify(headers).includes('sesame'))
-  t.notOk(JSON.stringify(headers).includes('777'))
 })
 
 t.test("Host is the participant's own, and the length that of the body that goes on", async (t) => {
