@@ -200,6 +200,16 @@ export const SETTINGS = {
     1,
     10_000,
   ),
+  networkConnections: integer(
+    {
+      env: 'POTLUCK_NETWORK_CONNECTIONS',
+      description:
+        'Connections at once of one network (an IPv4 address, an IPv6 /64), event streams and tunnels included; more are closed at once. Trusted proxies may have any number',
+    },
+    16_384,
+    1,
+    1_000_000,
+  ),
   defaultRoom: text(
     {
       env: 'POTLUCK_DEFAULT_ROOM',

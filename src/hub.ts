@@ -79,7 +79,7 @@ export function createHub({
 
     async listen() {
       const instance = await app
-      await instance.listen({ host: config.host, port: config.port })
+      await instance.listen({ host: boundHost(config.host), port: config.port })
       const files = await tls
       fingerprint = files?.fingerprint
       url = localUrl(files === undefined ? 'http' : 'https', instance.server.address() as AddressInfo)
@@ -100,6 +100,11 @@ async function shutDown(app: FastifyInstance): Promise<void> {
   else resolve()
   await app.close()
   await isQuiet
+}
+
+/** By that name Fastify opens a second server for its other address, and what guards this one would not guard that. */
+function boundHost(host: string): string {
+  return host.toLowerCase() === 'localhost' ? '127.0.0.1' : host
 }
 
 /** A wildcard address is no address to connect to (some systems refuse it): the loopback one stands for it. */

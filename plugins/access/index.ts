@@ -8,10 +8,12 @@ import { sameHash } from '../../schemas/hashes.ts'
 import type { Claim, Owner, ParticipantRecord, Target } from '../room-store/store.ts'
 import { type AddressPolicy, createAddressPolicy } from './addresses.ts'
 import { type Budgets, createBudgets } from './budgets.ts'
+import { createConnections } from './connections.ts'
 import { credentialsOf } from './credentials.ts'
 import { bareHost, type HubAddresses, parseEndpoint, unmappedAddress } from './endpoints.ts'
 import { createGate, type Gate, type Identity, type Shown } from './gate.ts'
-import { createGuesses, networkOf } from './guesses.ts'
+import { createGuesses } from './guesses.ts'
+import { networkOf } from './networks.ts'
 import type { Operation } from './operations.ts'
 import { createPasswords } from './passwords.ts'
 import { createRootRooms } from './root-rooms.ts'
@@ -43,6 +45,8 @@ export interface AccessOptions {
   adminToken: string
   /** @default 10 */
   guessesPerMinute: number
+  /** @default 16384 */
+  networkConnections: number
   /** @default false */
   publicEndpoints: boolean
   /** Code of the room that serves clients at the root; empty: none. */
@@ -86,18 +90,25 @@ export interface Access extends Pick<Gate, 'enterHub'> {
 }
 
 export default fp<AccessOptions>(
-  async (
-    app,
-    { clock, addressTrust, trustedProxies, adminToken, guessesPerMinute, publicEndpoints, defaultRoom, isSecure },
-  ) => {
+  async (app, options) => {
+    const { clock, addressTrust, trustedProxies, adminToken, publicEndpoints, defaultRoom, isSecure } = options
     const proxies = blockListOf(trustedProxies)
     const hasProxies = trustedProxies.length > 0
+    const isProxy = (address: string) => hasProxies && isListed(proxies, address)
+    const connections = createConnections({
+      clock,
+      perNetwork: options.networkConnections,
+      isShared: isProxy,
+      onRefused: (about) =>
+        app.log.warn(about, 'too many connections of one network: more are refused (POTLUCK_NETWORK_CONNECTIONS)'),
+    })
+    app.server.on('connection', connections.admit)
     const passwords = createPasswords()
     const tickets = createTickets({ clock })
     const gate = createGate({
       rooms: app.roomStore,
       passwords,
-      guesses: createGuesses({ clock, perMinute: guessesPerMinute }),
+      guesses: createGuesses({ clock, perMinute: options.guessesPerMinute }),
       verified: createVerified(),
       tickets,
       ...(adminToken === '' ? {} : { adminTokenHash: hashToken(adminToken) }),
@@ -106,7 +117,7 @@ export default fp<AccessOptions>(
     /** Absent where it is that of a proxy, which is everybody's. */
     const clientAddress = (request: FastifyRequest): string | undefined => {
       const address = addressOf(request)
-      return address !== '' && !(hasProxies && isListed(proxies, address)) ? address : undefined
+      return address !== '' && !isProxy(address) ? address : undefined
     }
     /** Absent where it proves nothing: a web page sends from the address of whoever looks at it. */
     const provenAddress = (request: FastifyRequest) =>

@@ -1,0 +1,142 @@
+import { EventEmitter, once } from 'node:events'
+import type { Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { createConnections } from '../../plugins/access/connections.ts'
+import type { HubOptions } from '../../src/hub.ts'
+import { emptyFolder } from '../support/certificates.ts'
+import { manualClock } from '../support/clock.ts'
+import { startHub } from '../support/hub.ts'
+import { dial, type RawClient } from '../support/raw-client.ts'
+import { keepLog } from '../support/secret-log.ts'
+import { eventually } from '../support/wire.ts'
+
+const HEALTH = 'GET /health HTTP/1.1\r\nHost: hub\r\n\r\n'
+
+/** A hub that takes three connections of each network; three have come. */
+async function openDoor(t: Test, options: HubOptions = {}) {
+  const log = keepLog()
+  const { url } = await startHub(t, { networkConnections: 3, logger: log.logger, ...options })
+  const port = Number(new URL(url).port)
+  const come = (): RawClient => {
+    const client = dial(port)
+    t.teardown(() => client.leave())
+    return client
+  }
+  const first = [come(), come(), come()] as const
+  await Promise.all(first.map(({ socket }) => once(socket, 'ready')))
+  return { log, come, first }
+}
+
+async function isServed(client: RawClient): Promise<boolean> {
+  const before = client.answers().length
+  client.say(HEALTH)
+  await eventually(() => client.isCut || client.answers().length > before, 'an answer or the end')
+  return !client.isCut && client.answers().at(-1)?.status === 200
+}
+
+t.test('one too many of a network is closed, those before go on, and one that closes makes room', async (t) => {
+  const { log, come, first } = await openDoor(t)
+  const [watcher, asker, idle] = first
+  watcher.say('GET /events HTTP/1.1\r\nHost: hub\r\n\r\n')
+  await watcher.hears('event: connected')
+  t.ok(await isServed(asker))
+  const late = come()
+  await eventually(() => late.isCut, 'the end of the one too many')
+  t.equal(late.heard(), '')
+  t.ok(await isServed(asker))
+  t.ok(await isServed(idle))
+  t.notOk(watcher.isCut)
+  t.match(log.lines.join(''), /"network":"127\.0\.0\.1","refused":1,.*POTLUCK_NETWORK_CONNECTIONS/)
+  watcher.leave()
+  // The hub hears of that in its own time.
+  let next = come()
+  while (!(await isServed(next))) next = come()
+})
+
+t.test('behind a proxy that is trusted everybody has the same address, and it has no bound', async (t) => {
+  const { come } = await openDoor(t, { trustedProxies: ['127.0.0.0/8'] })
+  for (const client of Array.from({ length: 10 }, come)) t.ok(await isServed(client))
+})
+
+t.test('behind TLS it is closed before any handshake', async (t) => {
+  const { come, first } = await openDoor(t, { tls: true, dataDir: emptyFolder(t) })
+  const late = come()
+  await eventually(() => late.isCut, 'the end of the one too many')
+  t.notOk(first.some(({ isCut }) => isCut))
+})
+
+t.test('at `localhost` there is one server, so that nobody comes in past it', async (t) => {
+  const { hub } = await startHub(t, { host: 'localhost' })
+  t.strictSame(
+    (await hub.app).addresses().map(({ address }) => address),
+    ['127.0.0.1'],
+  )
+})
+
+// --- the counting alone
+
+class Caller extends EventEmitter {
+  readonly remoteAddress: string | undefined
+  destroyed = false
+
+  constructor(remoteAddress: string | undefined) {
+    super()
+    this.remoteAddress = remoteAddress
+  }
+
+  destroy(): void {
+    this.destroyed = true
+    this.emit('close')
+  }
+}
+
+function build(perNetwork = 2) {
+  const clock = manualClock()
+  const told: { network: string; refused: number }[] = []
+  const connections = createConnections({
+    clock,
+    perNetwork,
+    isShared: (address) => address === '10.0.0.254',
+    onRefused: (about) => told.push(about),
+  })
+  /** @returns whether it may stay */
+  const come = (address: string | undefined): Caller => {
+    const caller = new Caller(address)
+    connections.admit(caller as unknown as Socket)
+    return caller
+  }
+  const count = (...addresses: (string | undefined)[]) => addresses.filter((one) => !come(one).destroyed).length
+  return { clock, told, come, count }
+}
+
+t.test('each network has its own count, an IPv4 address one in whatever form', async (t) => {
+  const { count } = build()
+  t.equal(count('10.0.0.1', '::ffff:10.0.0.1', '10.0.0.1'), 2)
+  t.equal(count('10.0.0.2', '10.0.0.2'), 2)
+  t.equal(count('fd00:1:2:3::1', 'fd00:1:2:3::2', 'fd00:1:2:3:4::5'), 2)
+  t.equal(count('fd00:1:2:4::1'), 1)
+})
+
+t.test('a proxy is not counted, nor who has gone before it was looked at', async (t) => {
+  const { count } = build(1)
+  t.equal(count('10.0.0.254', '10.0.0.254', undefined, undefined, '10.0.0.1'), 5)
+})
+
+t.test('who closes makes room for one, and who was refused for none', async (t) => {
+  const { come, count } = build(2)
+  const first = come('10.0.0.1')
+  t.equal(count('10.0.0.1', '10.0.0.1', '10.0.0.1'), 1)
+  first.destroy()
+  t.equal(count('10.0.0.1', '10.0.0.1'), 1)
+})
+
+t.test('it is told once a minute, with how many there were', async (t) => {
+  const { clock, told, count } = build(1)
+  count('10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.1')
+  clock.advance(59_999)
+  count('10.0.0.1')
+  t.strictSame(told, [{ network: '10.0.0.1', refused: 1 }])
+  clock.advance(1)
+  count('10.0.0.2', '10.0.0.2')
+  t.strictSame(told.slice(1), [{ network: '10.0.0.2', refused: 4 }])
+})
