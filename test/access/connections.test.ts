@@ -67,10 +67,9 @@ t.test('behind TLS it is closed before any handshake', async (t) => {
 
 t.test('at `localhost` there is one server, so that nobody comes in past it', async (t) => {
   const { hub } = await startHub(t, { host: 'localhost' })
-  t.strictSame(
-    (await hub.app).addresses().map(({ address }) => address),
-    ['127.0.0.1'],
-  )
+  const addresses = (await hub.app).addresses()
+  t.match(addresses, [{ address: '127.0.0.1' }])
+  t.equal(addresses.length, 1)
 })
 
 // --- the counting alone

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { readRoomKey } from '../../plugins/access/root-rooms.ts'
 import type { HubOptions } from '../../src/hub.ts'
 import { BEHIND_PROXY, from, mintKey } from '../support/access.ts'
+import { manualClock } from '../support/clock.ts'
 import { readError } from '../support/error-shapes.ts'
 import { startFakeLlm } from '../support/fake-llm.ts'
 import { call, startHub } from '../support/hub.ts'
@@ -227,7 +228,10 @@ t.test('so are those that name no room, where a locked one stands in', async (t)
 })
 
 t.test('a personal key has its room in it, and its limits hold', async (t) => {
-  const { ask, rooms } = await openHouse(t, [VAULT, { code: 'KITCHEN' }, { code: 'CELLAR' }])
+  const { ask, rooms } = await openHouse(t, [VAULT, { code: 'KITCHEN' }, { code: 'CELLAR' }], {
+    // Budgets are for each minute of the clock.
+    clock: manualClock(),
+  })
   const [vault] = rooms
   const { key, id } = await mintKey(vault!, { name: 'Bob', requestsPerMinute: 2 })
   t.equal(await ask(bearer(key)), 'VAULT')

@@ -4,13 +4,15 @@ import { startAgent } from '../support/agents.ts'
 import { startFakeLlm } from '../support/fake-llm.ts'
 import { openRoom } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
+import { ownPort } from '../support/ports.ts'
 
 const PARTICIPANTS = 200
 
 for (const via of ['direct', 'tunnel'] as const) {
   t.test(`${via}: two hundred come back after a restart of the hub: not all at once, and none too late`, async (t) => {
     const llm = await startFakeLlm(t, tells(FINDABLE.ollama!(['a'])))
-    const first = createHub({ host: '127.0.0.1', port: 0, graceMs: 100, learnIntervalMs: 0 })
+    const port = await ownPort()
+    const first = createHub({ host: '127.0.0.1', port, graceMs: 100, learnIntervalMs: 0 })
     const url = await first.listen()
     await openRoom(url, { name: 'Kitchen', code: 'KITCHEN' })
     const stateDir = t.testdir({})
@@ -24,7 +26,7 @@ for (const via of ['direct', 'tunnel'] as const) {
     await first.close()
     await Promise.all(agents.map((agent) => agent.until('state', ({ state }) => state === 'reconnecting')))
 
-    const hub = createHub({ host: '127.0.0.1', port: Number(new URL(url).port), graceMs: 100, learnIntervalMs: 0 })
+    const hub = createHub({ host: '127.0.0.1', port, graceMs: 100, learnIntervalMs: 0 })
     t.teardown(() => hub.close())
     await hub.listen()
     await openRoom(url, { name: 'Kitchen', code: 'KITCHEN' })

@@ -9,6 +9,7 @@ import { answerNever, answerStream, type FakeLlm, startFakeLlm } from '../suppor
 import { call, openRoom, startHub } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { bearer, type ManagedRoom, manageRoom } from '../support/managed.ts'
+import { ownPort } from '../support/ports.ts'
 import { readEvents } from '../support/sse.ts'
 
 const quickly = () => createBackoff({ firstWindowMs: 100, longestWindowMs: 200 })
@@ -42,9 +43,9 @@ async function setUp(
 
 /** A hub on one port, that can be ended and started again. */
 async function restartable(t: Test) {
-  const first = createHub({ host: '127.0.0.1', port: 0, graceMs: 100 })
+  const port = await ownPort()
+  const first = createHub({ host: '127.0.0.1', port, graceMs: 100 })
   const url = await first.listen()
-  const port = Number(new URL(url).port)
   let current = first
   t.teardown(() => current.close())
   return {

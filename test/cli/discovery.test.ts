@@ -4,11 +4,14 @@ import t, { type Test } from 'tap'
 import { findServers, usualPlaces } from '../../src/agent/llm/find.ts'
 import { is } from '../support/cli.ts'
 import { FINDABLE } from '../support/llm-kinds.ts'
+import { isFree } from '../support/ports.ts'
 import { kitchen } from './kit.ts'
 
 /** These tests use the usual ports of LLM servers, where this machine's owner may have some. */
 const { servers, locked } = await findServers({ places: usualPlaces({}) })
-const skip = servers.length + locked.length > 0 ? 'SKIPPED: an LLM server runs on this machine' : false
+const used = await Promise.all([isFree(8000), isFree(1234), isFree(11_434, '::1')])
+const isTaken = servers.length + locked.length > 0 || used.includes(false)
+const skip = isTaken ? 'SKIPPED: something runs at the usual ports of LLM servers on this machine' : false
 
 async function listen(t: Test, port: number, host: string, told: Record<string, unknown>): Promise<Server> {
   const server = createServer((request, response) => {

@@ -2,17 +2,19 @@
 import t, { type Test } from 'tap'
 import { createHub } from '../../src/hub.ts'
 import { call, join, openRoom, startHub } from '../support/hub.ts'
+import { ownPort } from '../support/ports.ts'
 import { readEvents } from '../support/sse.ts'
 
 /** A hub with a room, a participant and a watcher, closed; and the next one at the same address. */
 async function restart(t: Test) {
-  const { hub, url } = await startHub(t)
+  const port = await ownPort()
+  const { hub, url } = await startHub(t, { port })
   const { room } = await openRoom(url)
   await join(url, room.code)
   const reader = await readEvents(t, `${url}/rooms/${room.code}/events`)
   const { id } = await reader.next('connected')
   await hub.close()
-  const next = await startHub(t, { port: Number(new URL(url).port) })
+  const next = await startHub(t, { port })
   t.equal(next.url, url)
   return { url, room, reader, lastEventId: id ?? '' }
 }
@@ -51,7 +53,8 @@ t.test('an id of the hub that was says `gap` and replays nothing', async (t) => 
 })
 
 t.test('"The hub closes all SSE connections when calling Hub.close()"', async (t) => {
-  const { hub, url } = await startHub(t)
+  const port = await ownPort()
+  const { hub, url } = await startHub(t, { port })
   const [kitchen, garden] = [(await openRoom(url)).room, (await openRoom(url)).room]
   const paths = [
     `/rooms/${kitchen.code}/events`,

@@ -5,8 +5,8 @@ import t from 'tap'
 import { errorOf, send } from '../support/chat.ts'
 import { type Answerer, answerNever, answerPlain } from '../support/fake-llm.ts'
 import { call, join } from '../support/hub.ts'
-import { freePort } from '../support/llama.ts'
 import { bearer } from '../support/managed.ts'
+import { ownPort } from '../support/ports.ts'
 import { ask, attemptsOf, chat, framesOf, MODEL, setTable, soon, take } from '../support/table.ts'
 import { eventsSoFar } from '../support/wire.ts'
 
@@ -72,7 +72,7 @@ t.test('it is not asked again where it says to come back later than anybody wait
 })
 
 t.test('a refused connection is tried once more: a server that starts again takes a moment', async (t) => {
-  const endpoint = `http://127.0.0.1:${await freePort()}`
+  const endpoint = `http://127.0.0.1:${await ownPort()}`
   const table = await setTable(t, { alice: endpoint })
   const asked = ask(t, table.chatUrl, chat('Hello'))
   await table.events.next('llm:error')

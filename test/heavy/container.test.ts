@@ -1,13 +1,13 @@
 import { execFile, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { commandOf, find, readDockerfile, type Stage } from '../support/dockerfile.ts'
+import { ownPort } from '../support/ports.ts'
 
 const run = promisify(execFile)
 const root = resolve(import.meta.dirname, '../..')
@@ -92,14 +92,6 @@ function makeWritable(folder: string): void {
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return port
-}
-
 async function isHealthy(stage: Stage, folder: string, port: number): Promise<boolean> {
   const check = find(stage, 'HEALTHCHECK')?.replace(/^.*?CMD\s+/, '') as string
   const options = asNobody(folder, { PORT: String(port) }) as Parameters<typeof run>[2]
@@ -138,7 +130,7 @@ t.test(
 )
 
 async function startsAndDrains(t: Test, image: Stage, folder: string): Promise<void> {
-  const port = await freePort()
+  const port = await ownPort()
   const command = [...commandOf(find(image, 'ENTRYPOINT') as string), ...commandOf(find(image, 'CMD') as string)]
   const env = { PORT: String(port), HOST: '127.0.0.1', NODE_ENV: 'production' }
   const hub = spawn(...bare(command), { ...asNobody(folder, env), stdio: 'inherit' })

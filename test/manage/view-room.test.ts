@@ -1,6 +1,7 @@
 import t from 'tap'
 import { call, join, startHub } from '../support/hub.ts'
 import { manageRoom } from '../support/managed.ts'
+import { NAMES_A_SECRET } from '../support/secret-log.ts'
 
 t.test('GET /rooms/:code: the room with its count, protected, listed and aliases, and nothing else', async (t) => {
   const { url } = await startHub(t)
@@ -28,7 +29,8 @@ t.test('`protected` says that there is a password, without asking for it', async
   const { status, body } = await view()
   t.equal(status, 200)
   t.equal(body.room.protected, true)
-  t.notMatch(JSON.stringify(body), /sesame|hash|token/i)
+  t.notMatch(JSON.stringify(body), /sesame/)
+  t.notMatch(JSON.stringify(body), NAMES_A_SECRET)
 })
 
 t.test('an empty or null password protects nothing', async (t) => {

@@ -99,14 +99,14 @@ t.test('a browser runs no answer as a page of the hub and guesses no type', asyn
 
 t.test('hop-by-hop headers end at the hub, those that Connection names too (RFC 9110 §7.6.1)', async (t) => {
   const llm = await startRawLlm(t, (socket) => {
-    const hop = 'Connection: close, X-Hop\r\nX-Hop: sesame\r\nKeep-Alive: timeout=777\r\nProxy-Connection: sesame\r\n'
+    const hop =
+      'Connection: close, X-Hop\r\nX-Hop: sesame\r\nKeep-Alive: timeout=sesame\r\nProxy-Connection: sesame\r\n'
     socket.end(`HTTP/1.1 200 OK\r\n${hop}Upgrade: sesame\r\nTrailer: sesame\r\nContent-Length: 2\r\n\r\n{}`)
   })
   const { chatUrl } = await openRoomFor(t, llm.url)
   const answer = await send(t, chatUrl, CHAT, { connection: 'keep-alive' })
   t.equal(answer.text, '{}')
   t.notOk(tells(answer, 'sesame'))
-  t.notOk(tells(answer, '777'))
 })
 
 t.test("the connection to the client is not the participant's to close", async (t) => {

@@ -9,6 +9,7 @@ import { createHub } from '../../src/hub.ts'
 import { answerNever, chunkOf, startFakeLlm, startStream } from '../support/fake-llm.ts'
 import { call, join, type RunningHub, startHub } from '../support/hub.ts'
 import { manageRoom, startRequest } from '../support/managed.ts'
+import { ownPort } from '../support/ports.ts'
 import { readEvents } from '../support/sse.ts'
 import { eventually } from '../support/wire.ts'
 
@@ -65,13 +66,14 @@ t.test('a hub that could not listen closes too', async (t) => {
 })
 
 t.test('the port is free at once, while what runs goes on', async (t) => {
-  const [{ url, hub }, llm] = [await startHub(t, { graceMs: 60_000 }), await startFakeLlm(t, answerNever)]
+  const port = await ownPort()
+  const [{ url, hub }, llm] = [await startHub(t, { port, graceMs: 60_000 }), await startFakeLlm(t, answerNever)]
   const { room, chat } = await manageRoom(url)
   await join(url, room.code, { endpoint: llm.url })
   const answer = chat()
   await eventually(() => llm.requests.length === 1, 'the request at the LLM server')
   const closed = hub.close()
-  const next = createHub({ host: '127.0.0.1', port: Number(new URL(url).port) })
+  const next = createHub({ host: '127.0.0.1', port })
   t.teardown(() => next.close())
   await eventually(() => true, 'a turn of the event loop')
   t.equal(await next.listen(), url)

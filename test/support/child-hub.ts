@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { ownPort } from './ports.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/potluck.js', import.meta.url))
 
@@ -44,7 +45,7 @@ function cleanEnv(): NodeJS.ProcessEnv {
 
 /** A hub in a process of its own, on a free port of the loopback, that listens. */
 export async function startChildHub(t: Test, flags: readonly string[] = []): Promise<ChildHub & { url: string }> {
-  const hub = spawnHub(t, ['--host', '127.0.0.1', '--port', '0', ...flags])
+  const hub = spawnHub(t, ['--host', '127.0.0.1', '--port', String(await ownPort()), ...flags])
   for (;;) {
     const [, url] = /"url":"(http[^"]+)"/.exec(hub.log()) ?? []
     if (url !== undefined) return { ...hub, url }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { eventually } from './cli.ts'
-import { freePort } from './llama.ts'
+import { ownPort } from './ports.ts'
 
 const SCRIPT = fileURLToPath(new URL('../llm/llama-server.sh', import.meta.url))
 const MACHINES: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' }
@@ -39,7 +39,7 @@ function write(file: string, text: string): void {
 
 /** @param redirection of the shell that starts it */
 async function said(t: Test, redirection: string) {
-  const port = await freePort()
+  const port = await ownPort()
   const command = `exec bash '${SCRIPT}' run '${installFake(t)}' ${port} ${redirection}`
   const child = spawn('bash', ['-c', command], { stdio: ['ignore', 'pipe', 'ignore'] })
   t.teardown(() => child.kill('SIGKILL'))

@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { ownPort } from './ports.ts'
 
 const SCRIPT = fileURLToPath(new URL('../llm/llama-server.sh', import.meta.url))
 const MODEL_MAKER = fileURLToPath(new URL('../llm/make-model.mjs', import.meta.url))
@@ -28,7 +29,7 @@ export interface Slot {
 export async function startLlama(t: Test, directory: string, ...more: string[]): Promise<Llama> {
   const model = `${t.testdir({})}/model.gguf`
   await run(process.execPath, [MODEL_MAKER, model, ...MODEL_SIZE])
-  const url = `http://127.0.0.1:${await freePort()}`
+  const url = `http://127.0.0.1:${await ownPort()}`
   const child = spawn('bash', [SCRIPT, 'run', directory, new URL(url).port, '--model', model, ...more], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
@@ -56,15 +57,6 @@ export async function idle({ slots }: Llama): Promise<number> {
 async function run(command: string, args: string[]): Promise<void> {
   const [exitCode] = await once(spawn(command, args, { stdio: 'ignore' }), 'exit')
   if (exitCode !== 0) throw new Error(`${args[0]} ended with ${exitCode}`)
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 export interface Relay {

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import type { HubOptions } from '../../src/hub.ts'
 import type { Answerer } from './fake-llm.ts'
 import { call, type Joined, join } from './hub.ts'
 import { type ManagedRoom, manageRoom } from './managed.ts'
 import { startTimedHub, type TimedHub } from './manual-time.ts'
+import { ownPort } from './ports.ts'
 
 export const PROBE_INTERVAL_MS = 10_000
 export const PROBE_MAX_INTERVAL_MS = 60_000
@@ -54,7 +54,8 @@ export interface StoppableLlm {
 export async function startStoppableLlm(t: Test): Promise<StoppableLlm> {
   const answer: RequestListener = (_request, response) => response.end('{"data":[]}')
   let server = createServer(answer)
-  const listen = async (port: number) => {
+  const port = await ownPort()
+  const listen = async () => {
     server = createServer(answer).listen(port, '127.0.0.1')
     await once(server, 'listening')
   }
@@ -65,10 +66,9 @@ export async function startStoppableLlm(t: Test): Promise<StoppableLlm> {
     server.closeAllConnections()
     await closed
   }
-  await listen(0)
+  await listen()
   t.teardown(stop)
-  const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, stop, start: () => listen(port) }
+  return { url: `http://127.0.0.1:${port}`, stop, start: listen }
 }
 
 /** By its address, as a client without a token does. */

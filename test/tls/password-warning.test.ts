@@ -29,7 +29,8 @@ async function startHeard(t: Test, options: HubOptions = {}) {
     })
     t.equal(statusCode, 200)
   }
-  return { open, protect, warnings: () => lines.filter((line) => line.includes('the hub speaks plain HTTP')) }
+  const said = () => lines.map((line) => (JSON.parse(line) as { msg: string }).msg)
+  return { open, protect, warnings: () => said().filter((message) => message.includes('the hub speaks plain HTTP')) }
 }
 
 t.test('plain HTTP and a password: one warning, however many rooms have one', async (t) => {

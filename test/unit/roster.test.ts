@@ -1,10 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { type Place, Roster } from '../../schemas/roster.ts'
+import { holds } from '../support/property.ts'
 
 t.test('holds what was added and has not left, whatever the order', async (t) => {
   const steps = fc.array(fc.oneof(fc.constant('add' as const), fc.nat(100)), { maxLength: 200 })
-  fc.assert(
+  holds(
+    t,
+    'roster',
     fc.property(steps, (chosen) => {
       const roster = new Roster<number>()
       const places: Place<number>[] = []
@@ -17,9 +20,8 @@ t.test('holds what was added and has not left, whatever the order', async (t) =>
         roster.size === places.length && String(held) === String(places.map(({ item }) => item).sort((a, b) => a - b))
       )
     }),
-    { numRuns: 500 },
+    500,
   )
-  t.pass('500 sequences')
 })
 
 t.test('who has left leaves no more', async (t) => {
