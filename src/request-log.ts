@@ -43,8 +43,12 @@ function noteEnd(request: FastifyRequest, reply: FastifyReply, level: Level): vo
   reply.raw.on('close', () => queueMicrotask(write))
 }
 
+/** Of what does not apply, nothing is written: loggers leave out what is undefined. */
 function lineOf(request: FastifyRequest, reply: FastifyReply): object {
-  const { room } = request.room ?? {}
+  const { raw } = reply
+  const { served } = request
+  const outcome = served?.outcome
+  const metrics = outcome?.kind === 'complete' ? outcome.metrics : undefined
   return {
     // Not a logger of its own for each request: that costs more than the line.
     reqId: request.id,
@@ -52,20 +56,20 @@ function lineOf(request: FastifyRequest, reply: FastifyReply): object {
     // The route, not the URL: a query may hold what is nobody's business, a path whatever somebody typed.
     route: request.routeOptions.url ?? 'unknown',
     // 499 as nginx has it: the client went away before there was an answer.
-    status: reply.raw.headersSent ? reply.raw.statusCode : 499,
-    ...(reply.raw.headersSent && !reply.raw.writableFinished ? { cut: true } : {}),
+    status: raw.headersSent ? raw.statusCode : 499,
+    cut: raw.headersSent && !raw.writableFinished ? true : undefined,
     durationMs: Math.round(reply.elapsedTime * 100) / 100,
     remote: request.ip,
-    ...(room === undefined ? {} : { room: room.code }),
-    ...(request.served === undefined ? {} : servedFields(request.served)),
+    room: request.room?.room.code,
+    participant: served?.participantId,
+    protocol: served?.protocol,
+    model: served?.model,
+    stream: served?.stream,
+    outcome: outcome?.kind,
+    queuedMs: served?.queuedMs,
+    attempts: served?.attempts,
+    ttftMs: metrics?.ttftMs,
+    tokens: metrics?.outputTokens,
+    reason: outcome !== undefined && 'reason' in outcome ? outcome.reason : undefined,
   }
-}
-
-function servedFields(served: Served): object {
-  const { participantId: participant, protocol, model, stream, outcome, queuedMs, attempts } = served
-  const about = { participant, protocol, model, stream, outcome: outcome.kind, queuedMs, attempts }
-  if (outcome.kind === 'complete')
-    return { ...about, ttftMs: outcome.metrics.ttftMs, tokens: outcome.metrics.outputTokens }
-  if (outcome.kind === 'cancelled') return about
-  return { ...about, reason: outcome.reason }
 }

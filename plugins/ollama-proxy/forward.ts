@@ -88,6 +88,7 @@ export class Forward implements Dispatcher.DispatchHandler {
   #statusCode = 0
   #statusMessage: string | undefined
   #headers: IncomingHttpHeaders = {}
+  #mediaType = ''
   #isStarted = false
   #isSettled = false
   #isMadeKnown = false
@@ -146,8 +147,9 @@ export class Forward implements Dispatcher.DispatchHandler {
       this.#discard(controller, statusCode, retryAfterMs)
       return
     }
+    this.#mediaType = mediaTypeOf(headers)
     const isLookedAt = this.#mayGoOn(statusCode)
-    if (!isLookedAt && !this.#fitsBehindKeepAlive(statusCode, headers)) {
+    if (!isLookedAt && !this.#fitsBehindKeepAlive(statusCode)) {
       if (this.#options.response.headersSent) {
         this.#refuse(controller, statusCode)
         return
@@ -157,7 +159,7 @@ export class Forward implements Dispatcher.DispatchHandler {
     this.#statusCode = statusCode
     this.#statusMessage = statusMessage
     this.#headers = headers
-    if (!isText(mediaTypeOf(headers))) this.#options.meter.isBinary()
+    if (!isText(this.#mediaType)) this.#options.meter.isBinary()
     if (isLookedAt) this.#held = []
   }
 
@@ -178,8 +180,8 @@ export class Forward implements Dispatcher.DispatchHandler {
   }
 
   /** Behind signs of life only a stream can follow. */
-  #fitsBehindKeepAlive(statusCode: number, headers: IncomingHttpHeaders): boolean {
-    return statusCode === 200 && mediaTypeOf(headers) === this.#options.protocol.streamType
+  #fitsBehindKeepAlive(statusCode: number): boolean {
+    return statusCode === 200 && this.#isStream()
   }
 
   #refuse(controller: Dispatcher.DispatchController | undefined, statusCode: number): void {
@@ -405,7 +407,7 @@ export class Forward implements Dispatcher.DispatchHandler {
   }
 
   #isStream(): boolean {
-    return mediaTypeOf(this.#headers) === this.#options.protocol.streamType
+    return this.#mediaType === this.#options.protocol.streamType
   }
 
   /** Behind a stream's own last frame a broken connection broke nothing. */
