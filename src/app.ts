@@ -71,6 +71,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     // Of a connection on which nothing moves, which `cutStalled` then looks at.
     connectionTimeout: config.stallTimeoutMs,
     childLoggerFactory: (parent) => parent,
+    // It holds for the closing hooks, too, which wait for what runs: they have a limit of their own.
+    pluginTimeout: 0,
     // The routes say for themselves what they do while the hub closes: a heartbeat is never answered 503.
     return503OnClosing: false,
     clientErrorHandler: refuseNoise,

@@ -103,6 +103,8 @@ function responseOn(request: IncomingMessage, socket: Socket): ServerResponse | 
   response.once('finish', () => {
     response.detachSocket(socket)
     socket.destroySoon()
+    // Node's own server says so of each answer; who counts those that run waits for it.
+    process.nextTick(() => response.emit('close'))
   })
   return response
 }

@@ -86,8 +86,14 @@ function closeOnSignal(hub: Hub, { logger, flush }: HubLogger): void {
         { signal },
         `shutting down: what runs has ${hub.config.graceMs / 1000} s to finish, a second signal ends it at once`,
       )
-    await hub.close()
-    flush()
+    try {
+      await hub.close()
+    } catch (error) {
+      logger.error({ err: error }, 'the hub could not shut down properly')
+      throw error
+    } finally {
+      flush()
+    }
   })
 }
 

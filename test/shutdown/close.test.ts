@@ -10,13 +10,14 @@ import { answerNever, chunkOf, startFakeLlm, startStream } from '../support/fake
 import { call, join, type RunningHub, startHub } from '../support/hub.ts'
 import { manageRoom, startRequest } from '../support/managed.ts'
 import { ownPort } from '../support/ports.ts'
+import { dial } from '../support/raw-client.ts'
 import { readEvents } from '../support/sse.ts'
 import { eventually } from '../support/wire.ts'
 
 const HUB = fileURLToPath(new URL('../../src/hub.ts', import.meta.url))
 
 /** Far more than any grace period here, far less than the test may take. */
-const PATIENCE_MS = 4000
+const PATIENCE_MS = 10_000
 
 /** Whether the hub comes to its end by itself, with these connections open. */
 async function closesWith(t: Test, { hub, url }: RunningHub, bytes?: string): Promise<boolean> {
@@ -175,6 +176,32 @@ t.test('nor half a body', async (t) => {
 
 t.test('nor a subscriber that reads nothing', async (t) => {
   t.equal(await closesWith(t, await startHub(t), 'GET /events HTTP/1.1\r\nhost: x\r\n\r\n'), true)
+})
+
+t.test('nor an upgrade that was refused, however long what runs may go on', async (t) => {
+  const running = await startHub(t, { graceMs: 60_000 })
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+  const { socket, hears } = dial(Number(new URL(running.url).port))
+  socket.write(`GET /rooms/NOSUCH/tunnel HTTP/1.1\r\nHost: hub\r\n${upgrade}`)
+  await hears('Room not found')
+  t.equal(await endsInTime(t, running.hub.close(), socket), true)
+})
+
+/** Fastify gives its hooks ten seconds, the closing ones too. */
+const FASTIFY_PATIENCE_MS = 10_000
+
+t.test('what runs longer than Fastify waits by itself ends within its grace all the same', async (t) => {
+  const running = await startHub(t, { graceMs: 60_000 })
+  const llm = await startFakeLlm(t, async (_request, response) => {
+    await new Promise((resolve) => setTimeout(resolve, FASTIFY_PATIENCE_MS + 500))
+    response.end('{"said":"all"}')
+  })
+  const { room, chat } = await manageRoom(running.url)
+  await join(running.url, room.code, { endpoint: llm.url })
+  const answer = chat()
+  await eventually(() => llm.requests.length === 1, 'the request at the LLM server')
+  await running.hub.close()
+  t.match(await answer, { status: 200, body: { said: 'all' } })
 })
 
 /** A client that has stopped reading in the midst of a large answer. */
