@@ -261,14 +261,29 @@ export class Membership {
 
   async #serve(): Promise<void> {
     while (!this.#over.signal.aborted) {
-      const change = await this.#enrolment.announce(this.#models)
-      if (change !== undefined) this.#emit({ event: 'models', models: this.#models, ...change })
-      await this.#look()
+      try {
+        await this.#exchange()
+      } catch (error) {
+        if (!this.#isCarrying(error)) throw error
+      }
       await this.#rest()
       if (this.#over.signal.aborted || this.#goneReason !== undefined) return
       if (this.#lost !== undefined) throw this.#lost
       await this.#link?.beat(this.#over.signal)
     }
+  }
+
+  /** What each has to tell the other. */
+  async #exchange(): Promise<void> {
+    const change = await this.#enrolment.announce(this.#models)
+    if (change !== undefined) this.#emit({ event: 'models', models: this.#models, ...change })
+    await this.#look()
+  }
+
+  /** A hub that shuts down takes no calls, and waits for what runs: its link stands until that has ended. */
+  #isCarrying(error: unknown): boolean {
+    const isStanding = this.#link?.lost !== undefined && this.#lost === undefined
+    return isStanding && (this.#link?.running() ?? 0) > 0 && isPassing(refusalOf(error))
   }
 
   /** What the room says of it: others may pause it, and the hub measures it. */
