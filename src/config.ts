@@ -123,7 +123,7 @@ const MIB = 1024 * 1024
 export const SETTINGS = {
   port: integer({ env: 'PORT', description: 'Port to listen on; 0 takes a free one' }, 3000, 0, 65_535),
   host: text(
-    { env: 'HOST', description: 'Address to listen on' },
+    { env: 'HOST', description: 'Address to listen on; `localhost` is 127.0.0.1' },
     '0.0.0.0',
     /^[\w.:-]{1,255}$/,
     'an IP address or a host name',
@@ -204,10 +204,10 @@ export const SETTINGS = {
     {
       env: 'POTLUCK_NETWORK_CONNECTIONS',
       description:
-        'Connections at once of one network (an IPv4 address, an IPv6 /64), event streams and tunnels included; more are closed at once. Trusted proxies may have any number',
+        'Connections at once of one network (an IPv4 address, an IPv6 /64), event streams and tunnels included; more are closed at once. Never more than two thirds of the files that the hub may have open (`ulimit -n`). Trusted proxies may have any number',
     },
-    16_384,
-    1,
+    4096,
+    16,
     1_000_000,
   ),
   defaultRoom: text(

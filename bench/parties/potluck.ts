@@ -40,6 +40,8 @@ export async function startHub(stage: Stage, name: string, options: HubOptions =
     HOST: '127.0.0.1',
     // Nobody sends heartbeats.
     POTLUCK_OFFLINE_AFTER_MS: '86400000',
+    // All who watch come from one address.
+    POTLUCK_NETWORK_CONNECTIONS: '20000',
     ...(isWatched ? {} : { POTLUCK_LOG_LEVEL: 'silent' }),
   }
   const flags = [...nodeOptions, ...profileFlags(stage, name)]

@@ -9,7 +9,7 @@ export interface ConnectionsOptions {
   perNetwork: number
   /** Whether that address is everybody's: a proxy may have as many as it likes. */
   isShared(address: string): boolean
-  /** Called once a minute at most, while connections are refused. */
+  /** Called at the first connection of a network that is refused, and then for what was refused in each minute. */
   onRefused(about: { network: string; refused: number }): void
 }
 
@@ -26,7 +26,8 @@ export type Connections = ReturnType<typeof createConnections>
 /** One machine that opens connections without end would take the memory and the descriptors of everybody else. */
 export function createConnections({ clock, perNetwork, isShared, onRefused }: ConnectionsOptions) {
   const networks = new Map<string, Network>()
-  let refused = 0
+  /** What nobody was told yet, by network. */
+  const untold = new Map<string, number>()
   let tellAt = Number.NEGATIVE_INFINITY
 
   function networkNamed(name: string): Network {
@@ -44,19 +45,28 @@ export function createConnections({ clock, perNetwork, isShared, onRefused }: Co
     return network
   }
 
-  function refuse(socket: Socket, network: string): void {
-    socket.destroy()
-    refused += 1
+  function tell(): void {
+    for (const [network, refused] of untold) onRefused({ network, refused })
+    untold.clear()
+  }
+
+  function tellInTime(): void {
+    if (untold.size === 0) return
     const now = clock.elapsed()
     if (now < tellAt) return
-    onRefused({ network, refused })
-    refused = 0
     tellAt = now + TELL_MS
+    tell()
   }
 
   return {
+    /** Networks that have any. */
+    get size(): number {
+      return networks.size
+    },
+
     /** Counts a connection that was just accepted until it closes; one too many is closed at once, before it has said anything. */
     admit(socket: Socket): void {
+      tellInTime()
       const { remoteAddress } = socket
       // It has gone already.
       if (remoteAddress === undefined) return
@@ -64,12 +74,32 @@ export function createConnections({ clock, perNetwork, isShared, onRefused }: Co
       if (isShared(address)) return
       const name = networkOf(address)
       const network = networkNamed(name)
-      if (network.count >= perNetwork) {
-        refuse(socket, name)
+      if (network.count < perNetwork) {
+        network.count += 1
+        socket.on('close', network.release)
         return
       }
-      network.count += 1
-      socket.on('close', network.release)
+      socket.destroy()
+      untold.set(name, (untold.get(name) ?? 0) + 1)
+      tellInTime()
     },
+
+    /** Tells what is left to tell. */
+    close: tell,
   }
+}
+
+/** Of the files that a process may have open, what is not left for its own calls and for what it reads. */
+const SHARE_OF_ALL = 7 / 8
+/** So that one network leaves something for others. */
+const SHARE_OF_ONE = 3 / 4
+
+/**
+ * @param wanted connections of one network
+ * @param files that this process may have open at once
+ * @returns how many all may have, and one network
+ */
+export function connectionLimits(wanted: number, files: number): { total: number; perNetwork: number } {
+  const total = Math.max(1, Math.floor(files * SHARE_OF_ALL))
+  return { total, perNetwork: Math.min(wanted, Math.max(1, Math.floor(total * SHARE_OF_ONE))) }
 }

@@ -1,6 +1,6 @@
 import { BlockList } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Clock } from '../../schemas/clock.ts'
 import { NotYourParticipant, RoomNotFound, TokenRequired } from '../../schemas/errors.ts'
@@ -8,12 +8,13 @@ import { sameHash } from '../../schemas/hashes.ts'
 import type { Claim, Owner, ParticipantRecord, Target } from '../room-store/store.ts'
 import { type AddressPolicy, createAddressPolicy } from './addresses.ts'
 import { type Budgets, createBudgets } from './budgets.ts'
-import { createConnections } from './connections.ts'
+import { type ConnectionsOptions, connectionLimits, createConnections } from './connections.ts'
 import { credentialsOf } from './credentials.ts'
 import { bareHost, type HubAddresses, parseEndpoint, unmappedAddress } from './endpoints.ts'
 import { createGate, type Gate, type Identity, type Shown } from './gate.ts'
 import { createGuesses } from './guesses.ts'
 import { networkOf } from './networks.ts'
+import { openFilesLimit } from './open-files.ts'
 import type { Operation } from './operations.ts'
 import { createPasswords } from './passwords.ts'
 import { createRootRooms } from './root-rooms.ts'
@@ -45,7 +46,7 @@ export interface AccessOptions {
   adminToken: string
   /** @default 10 */
   guessesPerMinute: number
-  /** @default 16384 */
+  /** Connections at once of one network. @default 4096 */
   networkConnections: number
   /** @default false */
   publicEndpoints: boolean
@@ -95,14 +96,7 @@ export default fp<AccessOptions>(
     const proxies = blockListOf(trustedProxies)
     const hasProxies = trustedProxies.length > 0
     const isProxy = (address: string) => hasProxies && isListed(proxies, address)
-    const connections = createConnections({
-      clock,
-      perNetwork: options.networkConnections,
-      isShared: isProxy,
-      onRefused: (about) =>
-        app.log.warn(about, 'too many connections of one network: more are refused (POTLUCK_NETWORK_CONNECTIONS)'),
-    })
-    app.server.on('connection', connections.admit)
+    boundConnections(app, { clock, wanted: options.networkConnections, isShared: isProxy })
     const passwords = createPasswords()
     const tickets = createTickets({ clock })
     const gate = createGate({
@@ -217,6 +211,25 @@ export default fp<AccessOptions>(
   },
   { name: 'access', dependencies: ['room-store'] },
 )
+
+interface Bounds extends Pick<ConnectionsOptions, 'clock' | 'isShared'> {
+  /** Of one network. */
+  wanted: number
+}
+
+function boundConnections(app: FastifyInstance, { clock, wanted, isShared }: Bounds): void {
+  const files = openFilesLimit()
+  const { total, perNetwork } = connectionLimits(wanted, files)
+  if (perNetwork < wanted)
+    app.log.warn(`this process may have ${files} files open (ulimit -n): a network gets ${perNetwork} connections`)
+  const onRefused: ConnectionsOptions['onRefused'] = (about) =>
+    app.log.warn(about, `connections refused: a network may have ${perNetwork} (POTLUCK_NETWORK_CONNECTIONS)`)
+  const connections = createConnections({ clock, perNetwork, isShared, onRefused })
+  app.server.on('connection', connections.admit)
+  // The rest is for what the hub itself opens: its calls of participants.
+  if (Number.isFinite(total)) app.server.maxConnections = total
+  app.addHook('onClose', async () => connections.close())
+}
 
 function isLoopback(address: string): boolean {
   return address === '::1' || address.startsWith('127.')

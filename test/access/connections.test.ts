@@ -1,7 +1,9 @@
+import dns from 'node:dns'
 import { EventEmitter, once } from 'node:events'
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { createConnections } from '../../plugins/access/connections.ts'
+import { connectionLimits, createConnections } from '../../plugins/access/connections.ts'
+import { openFilesLimit } from '../../plugins/access/open-files.ts'
 import type { HubOptions } from '../../src/hub.ts'
 import { emptyFolder } from '../support/certificates.ts'
 import { manualClock } from '../support/clock.ts'
@@ -12,17 +14,20 @@ import { eventually } from '../support/wire.ts'
 
 const HEALTH = 'GET /health HTTP/1.1\r\nHost: hub\r\n\r\n'
 
-/** A hub that takes three connections of each network; three have come. */
+/** The least that may be set. */
+const MOST = 16
+
+/** A hub that takes so many connections of each network; as many have come. */
 async function openDoor(t: Test, options: HubOptions = {}) {
   const log = keepLog()
-  const { url } = await startHub(t, { networkConnections: 3, logger: log.logger, ...options })
+  const { url } = await startHub(t, { networkConnections: MOST, logger: log.logger, ...options })
   const port = Number(new URL(url).port)
   const come = (): RawClient => {
     const client = dial(port)
     t.teardown(() => client.leave())
     return client
   }
-  const first = [come(), come(), come()] as const
+  const first = Array.from({ length: MOST }, come)
   await Promise.all(first.map(({ socket }) => once(socket, 'ready')))
   return { log, come, first }
 }
@@ -36,7 +41,7 @@ async function isServed(client: RawClient): Promise<boolean> {
 
 t.test('one too many of a network is closed, those before go on, and one that closes makes room', async (t) => {
   const { log, come, first } = await openDoor(t)
-  const [watcher, asker, idle] = first
+  const [watcher, asker, idle] = first as [RawClient, RawClient, RawClient]
   watcher.say('GET /events HTTP/1.1\r\nHost: hub\r\n\r\n')
   await watcher.hears('event: connected')
   t.ok(await isServed(asker))
@@ -50,12 +55,13 @@ t.test('one too many of a network is closed, those before go on, and one that cl
   watcher.leave()
   // The hub hears of that in its own time.
   let next = come()
-  while (!(await isServed(next))) next = come()
+  for (let tries = 0; tries < 100 && !(await isServed(next)); tries += 1) next = come()
+  t.notOk(next.isCut)
 })
 
 t.test('behind a proxy that is trusted everybody has the same address, and it has no bound', async (t) => {
   const { come } = await openDoor(t, { trustedProxies: ['127.0.0.0/8'] })
-  for (const client of Array.from({ length: 10 }, come)) t.ok(await isServed(client))
+  for (const client of Array.from({ length: MOST }, come)) t.ok(await isServed(client))
 })
 
 t.test('behind TLS it is closed before any handshake', async (t) => {
@@ -66,10 +72,17 @@ t.test('behind TLS it is closed before any handshake', async (t) => {
 })
 
 t.test('at `localhost` there is one server, so that nobody comes in past it', async (t) => {
+  const lookUp = (_host: string, options: { all?: boolean }, callback: (...answer: unknown[]) => void) => {
+    const both = ['127.0.0.1', '::1'].map((address) => ({ address, family: isIP(address) }))
+    if (options.all === true) callback(null, both)
+    else callback(null, '127.0.0.1', 4)
+  }
+  const looked = t.capture(dns, 'lookup', lookUp)
   const { hub } = await startHub(t, { host: 'localhost' })
   const addresses = (await hub.app).addresses()
   t.match(addresses, [{ address: '127.0.0.1' }])
   t.equal(addresses.length, 1)
+  t.equal(looked().filter(({ args }) => args[0] === 'localhost').length, 0)
 })
 
 // --- the counting alone
@@ -105,7 +118,7 @@ function build(perNetwork = 2) {
     return caller
   }
   const count = (...addresses: (string | undefined)[]) => addresses.filter((one) => !come(one).destroyed).length
-  return { clock, told, come, count }
+  return { clock, told, connections, come, count }
 }
 
 t.test('each network has its own count, an IPv4 address one in whatever form', async (t) => {
@@ -129,13 +142,45 @@ t.test('who closes makes room for one, and who was refused for none', async (t) 
   t.equal(count('10.0.0.1', '10.0.0.1'), 1)
 })
 
-t.test('it is told once a minute, with how many there were', async (t) => {
-  const { clock, told, count } = build(1)
+t.test('of a network that has gone nothing is kept', async (t) => {
+  const { connections, come } = build(1)
+  const [first, second] = [come('10.0.0.1'), come('10.0.0.2')]
+  come('10.0.0.2')
+  t.equal(connections.size, 2)
+  first.destroy()
+  second.destroy()
+  t.equal(connections.size, 0)
+})
+
+t.test('it is told at once, and then once a minute, of whom there were how many', async (t) => {
+  const { clock, told, connections, count } = build(1)
   count('10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.1')
   clock.advance(59_999)
-  count('10.0.0.1')
+  count('10.0.0.2', '10.0.0.2')
   t.strictSame(told, [{ network: '10.0.0.1', refused: 1 }])
   clock.advance(1)
-  count('10.0.0.2', '10.0.0.2')
-  t.strictSame(told.slice(1), [{ network: '10.0.0.2', refused: 4 }])
+  count('10.0.0.3')
+  t.strictSame(told.slice(1), [
+    { network: '10.0.0.1', refused: 2 },
+    { network: '10.0.0.2', refused: 1 },
+  ])
+  count('10.0.0.3')
+  connections.close()
+  t.strictSame(told.slice(3), [{ network: '10.0.0.3', refused: 1 }])
+})
+
+t.test('the hub holds itself to what the system lets it open', async (t) => {
+  const { hub } = await startHub(t)
+  const { total } = connectionLimits(4096, openFilesLimit())
+  t.equal((await hub.app).server.maxConnections, Number.isFinite(total) ? total : undefined)
+})
+
+t.test('however few files may be open: some are left for the hub, and some for others', async (t) => {
+  t.strictSame(connectionLimits(4096, 300), { total: 262, perNetwork: 196 })
+  t.strictSame(connectionLimits(4096, 1_048_576), { total: 917_504, perNetwork: 4096 })
+  t.strictSame(connectionLimits(4096, Number.POSITIVE_INFINITY), {
+    total: Number.POSITIVE_INFINITY,
+    perNetwork: 4096,
+  })
+  t.strictSame(connectionLimits(16, 1), { total: 1, perNetwork: 1 })
 })
