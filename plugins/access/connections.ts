@@ -58,6 +58,11 @@ export function createConnections({ clock, perNetwork, isShared, onRefused }: Co
     tell()
   }
 
+  function noteRefused(network: string): void {
+    untold.set(network, (untold.get(network) ?? 0) + 1)
+    tellInTime()
+  }
+
   return {
     /** Networks that have any. */
     get size(): number {
@@ -80,8 +85,12 @@ export function createConnections({ clock, perNetwork, isShared, onRefused }: Co
         return
       }
       socket.destroy()
-      untold.set(name, (untold.get(name) ?? 0) + 1)
-      tellInTime()
+      noteRefused(name)
+    },
+
+    /** Node has closed one that was beyond what all may have. */
+    noteDropped({ remoteAddress }: Pick<Socket, 'remoteAddress'>): void {
+      noteRefused(remoteAddress === undefined ? 'unknown' : networkOf(unmappedAddress(remoteAddress)))
     },
 
     /** Tells what is left to tell. */

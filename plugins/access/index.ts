@@ -223,11 +223,15 @@ function boundConnections(app: FastifyInstance, { clock, wanted, isShared }: Bou
   if (perNetwork < wanted)
     app.log.warn(`this process may have ${files} files open (ulimit -n): a network gets ${perNetwork} connections`)
   const onRefused: ConnectionsOptions['onRefused'] = (about) =>
-    app.log.warn(about, `connections refused: a network may have ${perNetwork} (POTLUCK_NETWORK_CONNECTIONS)`)
+    app.log.warn(
+      about,
+      `connections refused: a network may have ${perNetwork} (POTLUCK_NETWORK_CONNECTIONS), all together ${total}`,
+    )
   const connections = createConnections({ clock, perNetwork, isShared, onRefused })
   app.server.on('connection', connections.admit)
   // The rest is for what the hub itself opens: its calls of participants.
   if (Number.isFinite(total)) app.server.maxConnections = total
+  app.server.on('drop', (dropped) => connections.noteDropped(dropped ?? {}))
   app.addHook('onClose', async () => connections.close())
 }
 

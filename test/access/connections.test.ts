@@ -20,7 +20,7 @@ const MOST = 16
 /** A hub that takes so many connections of each network; as many have come. */
 async function openDoor(t: Test, options: HubOptions = {}) {
   const log = keepLog()
-  const { url } = await startHub(t, { networkConnections: MOST, logger: log.logger, ...options })
+  const { hub, url } = await startHub(t, { networkConnections: MOST, logger: log.logger, ...options })
   const port = Number(new URL(url).port)
   const come = (): RawClient => {
     const client = dial(port)
@@ -29,7 +29,7 @@ async function openDoor(t: Test, options: HubOptions = {}) {
   }
   const first = Array.from({ length: MOST }, come)
   await Promise.all(first.map(({ socket }) => once(socket, 'ready')))
-  return { log, come, first }
+  return { hub, log, come, first }
 }
 
 async function isServed(client: RawClient): Promise<boolean> {
@@ -173,6 +173,16 @@ t.test('the hub holds itself to what the system lets it open', async (t) => {
   const { hub } = await startHub(t)
   const { total } = connectionLimits(4096, openFilesLimit())
   t.equal((await hub.app).server.maxConnections, Number.isFinite(total) ? total : undefined)
+})
+
+t.test('beyond what all may have the next one is closed, and that is told', async (t) => {
+  const { hub, log, come } = await openDoor(t, { networkConnections: 2 * MOST })
+  const { server } = await hub.app
+  server.maxConnections = MOST
+  const late = come()
+  await eventually(() => late.isCut, 'the end of the one too many')
+  await eventually(() => log.lines.join('').includes('"refused":1'), 'the line about it')
+  t.match(log.lines.join(''), /"network":"127\.0\.0\.1","refused":1/)
 })
 
 t.test('however few files may be open: some are left for the hub, and some for others', async (t) => {
