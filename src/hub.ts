@@ -28,8 +28,9 @@ export interface Hub {
   readonly fingerprint: string | undefined
   /** The Fastify instance; decorators are there once `listen()` or `ready()` has resolved. */
   readonly app: Promise<FastifyInstance>
-  /** Starts without listening: for `app.inject`. */
+  /** Starts without listening: for `app.inject`. @throws once it was closed */
   ready(): Promise<void>
+  /** @returns the URL @throws where it can't, and once it was closed */
   listen(): Promise<string>
   /**
    * Takes no new requests, ends every event stream, lets running requests finish within `graceMs`, then cuts them off.
@@ -59,6 +60,15 @@ export function createHub({
   let url: string | undefined
   let fingerprint: string | undefined
   let closed: Promise<void> | undefined
+  let started: Promise<unknown> = Promise.resolve()
+
+  /** One that closes meanwhile waits for it. */
+  function start<T>(work: (instance: FastifyInstance) => Promise<T>): Promise<T> {
+    if (closed !== undefined) return Promise.reject(new Error('The hub was closed, and does not start again'))
+    const starting = app.then(work)
+    started = starting.catch(() => {})
+    return starting
+  }
 
   return {
     config,
@@ -73,21 +83,19 @@ export function createHub({
       return fingerprint
     },
 
-    async ready() {
-      await (await app).ready()
-    },
+    ready: () => start(async (instance) => void (await instance.ready())),
 
-    async listen() {
-      const instance = await app
-      await instance.listen({ host: boundHost(config.host), port: config.port })
-      const files = await tls
-      fingerprint = files?.fingerprint
-      url = localUrl(files === undefined ? 'http' : 'https', instance.server.address() as AddressInfo)
-      return url
-    },
+    listen: () =>
+      start(async (instance) => {
+        await instance.listen({ host: boundHost(config.host), port: config.port })
+        const files = await tls
+        fingerprint = files?.fingerprint
+        url = localUrl(files === undefined ? 'http' : 'https', instance.server.address() as AddressInfo)
+        return url
+      }),
 
     close() {
-      closed ??= app.then(shutDown, () => {})
+      closed ??= started.then(() => app).then(shutDown, () => {})
       return closed
     },
   }

@@ -43,6 +43,8 @@ export default fp<HealthMonitorPluginOptions>(
     const report = (error: unknown) => app.log.error({ err: error }, 'the health monitor could not look')
     let isLooking = false
     const look = async () => {
+      // Its port is closed, so that no heartbeat gets through; what runs and waits has its grace.
+      if (app.isClosing()) return
       prober.tick().catch(report)
       if (isLooking) return
       isLooking = true

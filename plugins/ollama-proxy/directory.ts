@@ -6,7 +6,7 @@ import { type Ability, type Knowledge, lackOf, modelOf, type Needs, NO_NEEDS } f
 import { type Candidate, findCandidates, findMatches } from './routing.ts'
 
 export interface DirectoryOptions {
-  rooms: Pick<WatchedRoomStore, 'listParticipants' | 'watch'>
+  rooms: Pick<WatchedRoomStore, 'findRoom' | 'listParticipants' | 'watch'>
   scheduler: Scheduler
   slotsOf(record: ParticipantRecord): number
   /** What its server tells of a participant. */
@@ -132,7 +132,13 @@ export function createDirectory(options: DirectoryOptions) {
   }
 
   async function refresh(entry: RoomEntry): Promise<void> {
-    const records = await rooms.listParticipants(entry.room.room.id)
+    const { id, code } = entry.room.room
+    const records = await rooms.listParticipants(id)
+    // A body may come more slowly than its room is closed. What is kept of a room goes with its end, which has been then.
+    if (records.length === 0 && (await rooms.findRoom(code))?.room.id !== id) {
+      entries.delete(id)
+      throw new RoomClosed()
+    }
     const byKey = new Map(records.map((record) => [record.key, record]))
     const before = entry.byKey
     Object.assign(entry, { records, byKey, version: entry.version + 1 })

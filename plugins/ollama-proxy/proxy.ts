@@ -40,7 +40,7 @@ export interface ProxyLimits {
 }
 
 export interface ProxyOptions {
-  rooms: Pick<WatchedRoomStore, 'listParticipants' | 'watch' | 'setBusy'>
+  rooms: Pick<WatchedRoomStore, 'findRoom' | 'listParticipants' | 'watch' | 'setBusy'>
   events: Pick<EventBus, 'publishToRoom'>
   /** How to reach a participant: an endpoint or a tunnel, the proxy does not know which. */
   dispatcherFor(record: ParticipantRecord): Dispatcher

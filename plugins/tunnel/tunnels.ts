@@ -31,6 +31,9 @@ const MAX_OF_ROOM = 2000
 /** Tunnels that do not stand yet: each may be left so for a while by whoever knows one token. */
 const MAX_OPENING = 3
 
+/** Requests that outlast the grace of their room are ended one by one before that, and told why. */
+const MARGIN_MS = 1000
+
 interface Entry {
   readonly tunnel: Tunnel
   readonly record: ParticipantRecord
@@ -57,7 +60,7 @@ export function createTunnels(options: TunnelsOptions) {
 
   function endRoom(roomId: string): void {
     for (const { tunnel, record } of all) {
-      if (record.roomId === roomId) tunnel.drain(TUNNEL_CLOSE.roomClosed, 'The room was closed', graceMs)
+      if (record.roomId === roomId) tunnel.drain(TUNNEL_CLOSE.roomClosed, 'The room was closed', graceMs + MARGIN_MS)
     }
   }
 

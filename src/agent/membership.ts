@@ -32,6 +32,9 @@ const BEAT_MS = 10_000
 /** Who was in contact so lately, and is gone without a failure in between, was sent away: a restart would have been missed. */
 const IN_CONTACT_MS = 30_000
 
+/** How long the hub may take to close the link of who has left. */
+const SEE_OFF_MS = 1000
+
 /** Events about requests come no faster. */
 const SHOW_MS = 500
 
@@ -144,13 +147,21 @@ export class Membership {
     if (this.#end !== undefined) return
     if (this.#enrolment.hasJoined) this.#become('leaving')
     const link = this.#link
-    if ((link?.running() ?? 0) > 0) {
+    if (this.#isServing()) {
       await this.#enrolment.close()
       await link?.drain()
       this.#showServed()
     }
     await this.#enrolment.leave()
+    await this.#seeOff(link)
     this.abandon()
+  }
+
+  /** A request may have begun while it said goodbye; behind it the hub sends none, and closes the link. */
+  async #seeOff(link: Link | undefined): Promise<void> {
+    if (link?.lost === undefined) return
+    await Promise.race([link.lost, sleep(SEE_OFF_MS, undefined, { ref: false })])
+    await link.drain()
   }
 
   /** Stops without a word to the hub, as a crash does. */
@@ -264,7 +275,7 @@ export class Membership {
       try {
         await this.#exchange()
       } catch (error) {
-        if (!this.#isCarrying(error)) throw error
+        if (!this.#isCarrying()) throw error
       }
       await this.#rest()
       if (this.#over.signal.aborted || this.#goneReason !== undefined) return
@@ -280,10 +291,16 @@ export class Membership {
     await this.#look()
   }
 
-  /** A hub that shuts down takes no calls, and waits for what runs: its link stands until that has ended. */
-  #isCarrying(error: unknown): boolean {
-    const isStanding = this.#link?.lost !== undefined && this.#lost === undefined
-    return isStanding && (this.#link?.running() ?? 0) > 0 && isPassing(refusalOf(error))
+  /**
+   * Requests run on a link that stands, and go on, whatever the hub's API says: it may be closing and take no calls, or another
+   * hub have its port, or the room be closed. The hub itself ends the link when they have ended, and says why.
+   */
+  #isCarrying(): boolean {
+    return this.#link?.lost !== undefined && this.#lost === undefined && this.#isServing()
+  }
+
+  #isServing(): boolean {
+    return (this.#link?.running() ?? 0) > 0
   }
 
   /** What the room says of it: others may pause it, and the hub measures it. */
@@ -309,7 +326,7 @@ export class Membership {
 
   /** A burst of requests is told as one. */
   #onActivity(): void {
-    if ((this.#link?.running() ?? 0) > 0) this.#options.onServing?.(true)
+    if (this.#isServing()) this.#options.onServing?.(true)
     this.#showing ??= setTimeout(() => {
       this.#showing = undefined
       if (!this.#over.signal.aborted) this.#showServed()
@@ -335,7 +352,8 @@ export class Membership {
       set(models, models.length === 0 ? 'none of the chosen models is there' : undefined)
     }
     const onGone = (reason: string) => set(this.#models, reason)
-    void watchServer({ server, headers, intervalMs: watchMs, onModels, onGone }, this.#over.signal)
+    const isServing = () => this.#isServing()
+    void watchServer({ server, headers, intervalMs: watchMs, isServing, onModels, onGone }, this.#over.signal)
   }
 
   /** Ends it, or waits until it is worth another try. */

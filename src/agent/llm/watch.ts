@@ -13,6 +13,8 @@ export interface ServerWatchOptions {
   headers?: Headers | undefined
   /** @default 5000 */
   intervalMs?: number | undefined
+  /** Whether it answers a request right now. Some servers answer nothing else meanwhile. @default it never does */
+  isServing?: (() => boolean) | undefined
   onModels(models: readonly string[]): void
   /** It is gone, or has lost its last model. */
   onGone(reason: string): void
@@ -20,7 +22,7 @@ export interface ServerWatchOptions {
 
 /** Looks after an LLM server until the signal: says what it has whenever that changes, and again once it is back. */
 export async function watchServer(
-  { server, headers, intervalMs = INTERVAL_MS, onModels, onGone }: ServerWatchOptions,
+  { server, headers, intervalMs = INTERVAL_MS, isServing = () => false, onModels, onGone }: ServerWatchOptions,
   signal: AbortSignal,
 ): Promise<void> {
   let told = JSON.stringify(server.models)
@@ -37,9 +39,11 @@ export async function watchServer(
       told = models
       continue
     }
-    silences += 1
     const reason = reasonOf(look)
-    if (silences < SILENCES && look.kind === 'silent' && !/nothing listens/.test(reason)) continue
+    const isMute = look.kind === 'silent' && !/nothing listens/.test(reason)
+    if (isMute && isServing()) continue
+    silences += 1
+    if (isMute && silences < SILENCES) continue
     if (told !== '') onGone(reason)
     told = ''
   }
