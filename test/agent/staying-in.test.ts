@@ -5,7 +5,7 @@ import { openIdentities } from '../../src/agent/identities.ts'
 import { createHub } from '../../src/hub.ts'
 import { type Agent, startAgent } from '../support/agents.ts'
 import { eventually } from '../support/cli.ts'
-import { type Answerer, answerNever, answerStream, type FakeLlm, startFakeLlm } from '../support/fake-llm.ts'
+import { answerNever, answerStream, type FakeLlm, startFakeLlm } from '../support/fake-llm.ts'
 import { call, openRoom, startHub } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { bearer, type ManagedRoom, manageRoom } from '../support/managed.ts'
@@ -244,42 +244,6 @@ for (const via of ['direct', 'tunnel'] as const) {
     t.equal((await openIdentities(stateDir).list()).length, 1)
   })
 }
-
-t.test('tunnel: what runs goes on while the hub shuts down, though it takes no calls any more', async (t) => {
-  const hub = createHub({ host: '127.0.0.1', port: 0, graceMs: 60_000 })
-  const url = await hub.listen()
-  await openRoom(url, { name: 'Kitchen', code: 'KITCHEN' })
-  const { promise: isTime, resolve: finish } = Promise.withResolvers<void>()
-  const answerLate: Answerer = async (_request, response) => {
-    await isTime
-    response.end('{"said":"all"}')
-  }
-  const llm = await startFakeLlm(t, tells(FINDABLE.ollama!(['a']), answerLate))
-  let refused = 0
-  const counting: typeof fetch = (...call) =>
-    fetch(...call).catch((error) => {
-      refused += 1
-      throw error
-    })
-  const options = { hubUrl: url, code: 'KITCHEN', endpoint: llm.url, backoff: quickly() }
-  const agent = await startAgent(t, { via: 'tunnel', ...options, fetch: counting })
-  await agent.until('state', ({ state }) => state === 'online')
-  const answer = call('POST', `${url}/rooms/KITCHEN/v1/chat/completions`, { model: 'a', messages: [] })
-  await eventually(
-    () => agent.membership.running(),
-    (running) => running === 1,
-  )
-  const closed = hub.close()
-  await eventually(
-    () => refused,
-    (count) => count >= 3,
-  )
-  t.equal(agent.membership.state, 'online')
-  finish()
-  t.match(await answer, { status: 200, body: { said: 'all' } })
-  await closed
-  await agent.until('state', ({ state }) => state === 'reconnecting')
-})
 
 t.test(
   'tunnel: who pauses it is heard at once, however far the next beat is, and however often it happens',

@@ -10,6 +10,7 @@ import {
 } from '../support/fake-llm.ts'
 import { join, startHub } from '../support/hub.ts'
 import { manageRoom, startRequest } from '../support/managed.ts'
+import { dial } from '../support/raw-client.ts'
 import { eventually } from '../support/wire.ts'
 
 const STREAMED = { model: '*', messages: [], stream: true }
@@ -138,4 +139,21 @@ t.test('a closed room gives back what its requests held', async (t) => {
   await stream.ended
   const { ollamaProxy } = await hub.app
   await eventually(() => ollamaProxy.inFlight === 0, 'nothing in flight')
+})
+
+t.test('a body that comes more slowly than its room is closed: 503, and the room stays forgotten', async (t) => {
+  const { url, path, close, llm } = await startRoom(t, 60_000, answerPlain('served'))
+  const body = '{"model":"*","messages":[]}'
+  const slow = dial(Number(new URL(url).port))
+  t.teardown(() => slow.leave())
+  const head = `POST ${new URL(path).pathname} HTTP/1.1\r\nHost: hub\r\nContent-Length: ${body.length}\r\n`
+  slow.say(`${head}Expect: 100-continue\r\n\r\n`)
+  await slow.hears('100 Continue')
+  slow.say(body.slice(0, 5))
+  await close()
+  slow.say(body.slice(5))
+  await eventually(() => slow.answers().length === 2, 'the answer behind the interim one')
+  t.equal(slow.answers()[1]?.status, 503)
+  t.match(slow.answers()[1]?.body, 'The room was closed')
+  t.equal(llm.requests.length, 0)
 })

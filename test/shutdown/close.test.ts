@@ -84,6 +84,41 @@ t.test('the port is free at once, while what runs goes on', async (t) => {
   await closed
 })
 
+t.test('who waits in the grace is served by whom no heartbeat can keep online any more', async (t) => {
+  const { hub, url } = await startHub(t, { graceMs: 60_000, defaultSlots: 1, offlineAfterMs: 300, healthTickMs: 20 })
+  const { promise: isTime, resolve: finish } = Promise.withResolvers<void>()
+  const llm = await startFakeLlm(t, async (_request, response) => {
+    await isTime
+    response.end('{"said":"all"}')
+  })
+  const { room, chat } = await manageRoom(url)
+  const { participant } = await join(url, room.code, { endpoint: llm.url })
+  const beat = setInterval(() => call('POST', `${url}/rooms/${room.code}/health`, { id: participant.id }), 50)
+  const [first, second] = [chat(), chat()]
+  const app = await hub.app
+  await eventually(() => llm.requests.length === 1 && app.ollamaProxy.waiting === 1, 'one that runs, one that waits')
+  clearInterval(beat)
+  const closed = hub.close()
+  // Far longer than without a heartbeat it is online.
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  finish()
+  t.match(await first, { status: 200, body: { said: 'all' } })
+  t.match(await second, { status: 200, body: { said: 'all' } })
+  await closed
+})
+
+t.test('a hub that is closed while it begins to listen, or before, listens no more', async (t) => {
+  for (const isFirst of [true, false]) {
+    const hub = createHub({ host: '127.0.0.1', port: 0 })
+    const listening = isFirst ? hub.listen() : undefined
+    await hub.close()
+    await listening
+    t.notOk((await hub.app).server.listening)
+    await t.rejects(hub.listen(), { message: /does not start again/ })
+    t.notOk((await hub.app).server.listening)
+  }
+})
+
 t.test('what has not begun when the grace period is over: 503 in OpenAI’s shape', async (t) => {
   const [{ url, hub }, llm] = [await startHub(t, { graceMs: 50 }), await startFakeLlm(t, answerNever)]
   const { room, chat } = await manageRoom(url)

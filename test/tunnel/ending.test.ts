@@ -243,3 +243,21 @@ t.test('a tunnel that is asked for while the hub begins to close does not keep i
   t.match(await opening, { status: 503 })
   await closed
 })
+
+t.test('a stream that outlasts the grace of its closed room is told that, and not that a tunnel broke', async (t) => {
+  const llm = await startFakeLlm(t, (_request, response) => {
+    startStream(response)
+    response.write(chunkOf('Be'))
+  })
+  const { url, code, base, hostToken } = await setUp(t, { graceMs: 300 })
+  await joinByTunnel(t, url, code, llm.url)
+  const open = await startRequest(t, `${base}/v1/chat/completions`, {
+    model: 'llama3.2:3b',
+    messages: [],
+    stream: true,
+  })
+  await until(() => open.text().includes('Be'), 'it has begun')
+  await call('DELETE', base, undefined, bearer(hostToken))
+  await open.ended
+  t.match(open.text(), /Be.*broke off: The room was closed/s)
+})
