@@ -204,7 +204,7 @@ export const SETTINGS = {
     {
       env: 'POTLUCK_NETWORK_CONNECTIONS',
       description:
-        'Connections at once of one network (an IPv4 address, an IPv6 /64), event streams and tunnels included; more are closed at once. Never more than two thirds of the files that the hub may have open (`ulimit -n`). Trusted proxies may have any number',
+        'Connections at once of one network (an IPv4 address, an IPv6 /64), two thirds of `ulimit -n` at most; more are closed at once. Trusted proxies have no bound',
     },
     4096,
     16,
