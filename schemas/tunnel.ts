@@ -31,6 +31,9 @@ export const PING_INTERVAL_MS = 10_000
 /** What a ping of the hub carries when somebody changed the participant; an end that does not know it only sends the pong. */
 export const TUNNEL_CHANGED = 'changed'
 
+/** What it carries when the hub shuts down: its API may be gone from now on, the tunnel stands until all has ended. */
+export const TUNNEL_CLOSING = 'closing'
+
 /** A participant gives up a tunnel on which nothing came for so long: two pings were missed. */
 export const HUB_SILENCE_MS = 25_000
 

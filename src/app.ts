@@ -96,6 +96,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   // The first of the closing hooks: those that follow take their time.
   app.addHook('preClose', async () => {
     closingSince = clock.elapsed()
+    app.tunnel.tellClosing()
   })
   app.decorate('isClosing', () => closingSince < Number.POSITIVE_INFINITY)
 

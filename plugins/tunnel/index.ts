@@ -12,7 +12,7 @@ import { createTunnels, type Tunnels } from './tunnels.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    tunnel: Pick<Tunnels, 'targetOf' | 'dispatcherFor' | 'close'> & {
+    tunnel: Pick<Tunnels, 'targetOf' | 'dispatcherFor' | 'tellClosing' | 'close'> & {
       /** Makes the request, of whoever has proven to be this participant, its tunnel. @throws PTL_TUNNEL_…, PTL_TOO_MANY_TUNNELS */
       open(request: FastifyRequest, reply: FastifyReply, record: ParticipantRecord): void
     }
@@ -66,6 +66,7 @@ export default fp<TunnelPluginOptions>(
     app.decorate('tunnel', {
       targetOf: tunnels.targetOf,
       dispatcherFor: tunnels.dispatcherFor,
+      tellClosing: tunnels.tellClosing,
       close: tunnels.close,
       open(request, reply, record) {
         const upgrade = upgrades.get(request.raw)

@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, connect } from 'node:http2'
 import type { Dispatcher } from 'undici'
 import type { WebSocket } from 'ws'
-import { PING_INTERVAL_MS, TUNNEL_CHANGED, TUNNEL_CLOSE, TUNNEL_LIMITS } from '../../schemas/tunnel.ts'
+import { PING_INTERVAL_MS, TUNNEL_CHANGED, TUNNEL_CLOSE, TUNNEL_CLOSING, TUNNEL_LIMITS } from '../../schemas/tunnel.ts'
 import { WebSocketStream } from '../../schemas/tunnel-stream.ts'
 import { Http2Dispatcher } from './http2-dispatcher.ts'
 import { TunnelError } from './tunnel-error.ts'
@@ -111,6 +111,13 @@ export class Tunnel {
     // The pong that it brings was asked for.
     this.#oddFrames -= 1
     this.#socket.ping(TUNNEL_CHANGED)
+  }
+
+  /** The hub shuts down, and takes no calls any more; what comes through the tunnel it still takes. */
+  tellClosing(): void {
+    if (!this.isUp) return
+    this.#oddFrames -= 1
+    this.#socket.ping(TUNNEL_CLOSING)
   }
 
   #ping(): void {

@@ -142,6 +142,11 @@ export function createTunnels(options: TunnelsOptions) {
       return standing.size
     },
 
+    /** The hub is about to shut down, and lets what runs finish. */
+    tellClosing(): void {
+      for (const { tunnel } of all) tunnel.tellClosing()
+    },
+
     /** The hub shuts down. */
     close(): void {
       stopWatching()

@@ -14,6 +14,8 @@ export interface Link {
   readonly lost?: Promise<LinkLost>
   /** Says that the participant is still there. @throws as the hub's API */
   beat(signal: AbortSignal): Promise<void>
+  /** Whether the hub has said that it shuts down: no call of its API says anything any more. Absent for what can't tell. */
+  isHubClosing?(): boolean
   /** Requests that run, where that can be seen from here. */
   running(): number | undefined
   /** Requests so far and output tokens per second lately, where that can be seen from here. */

@@ -293,10 +293,12 @@ export class Membership {
 
   /**
    * Requests run on a link that stands, and go on, whatever the hub's API says: it may be closing and take no calls, or another
-   * hub have its port, or the room be closed. The hub itself ends the link when they have ended, and says why.
+   * hub have its port, or the room be closed. The hub itself ends the link when they have ended, and says why. One that shuts
+   * down may send another.
    */
   #isCarrying(): boolean {
-    return this.#link?.lost !== undefined && this.#lost === undefined && this.#isServing()
+    const isStanding = this.#link?.lost !== undefined && this.#lost === undefined
+    return isStanding && (this.#isServing() || this.#link?.isHubClosing?.() === true)
   }
 
   #isServing(): boolean {

@@ -44,6 +44,7 @@ export function tunnelTransport({ hubUrl, server, headers, manage, direct }: Tun
         // The hub's pings are the heartbeats.
         beat: async () => {},
         running: meter.running,
+        isHubClosing: () => tunnel.isHubClosing,
         served: meter.served,
         // Nothing new comes, since it is paused; what is left when the tunnel breaks can't be finished.
         drain: async () => void (await Promise.race([meter.idle(), tunnel.closed])),

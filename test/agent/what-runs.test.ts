@@ -4,6 +4,7 @@ import { createHub, type Hub } from '../../src/hub.ts'
 import { startAgent } from '../support/agents.ts'
 import { eventually } from '../support/cli.ts'
 import { type Answerer, startFakeLlm } from '../support/fake-llm.ts'
+import { join } from '../support/hub.ts'
 import { FINDABLE, tells } from '../support/llm-kinds.ts'
 import { type ManagedRoom, manageRoom } from '../support/managed.ts'
 import { ownPort } from '../support/ports.ts'
@@ -28,6 +29,20 @@ function answerLate(): { late: Answerer; finish: () => void } {
   return { late, finish }
 }
 
+/** Of the hub's API, and how often it was not there. */
+function countRefusals() {
+  let refused = 0
+  const counting: typeof fetch = async (...call) => {
+    const answer = await fetch(...call).catch((error) => {
+      refused += 1
+      throw error
+    })
+    if (!answer.ok) refused += 1
+    return answer
+  }
+  return { refused: () => refused, fetch: counting }
+}
+
 async function startKitchen(t: Test, llmAnswers: Answerer) {
   const port = await ownPort()
   const hub = createHub({ host: '127.0.0.1', port, graceMs: 60_000, learnIntervalMs: 0 })
@@ -41,15 +56,7 @@ async function startKitchen(t: Test, llmAnswers: Answerer) {
 async function startServing(t: Test) {
   const { late, finish } = answerLate()
   const { hub, url, room, llm } = await startKitchen(t, tells(FINDABLE.ollama!(['a']), late))
-  let refused = 0
-  const counting: typeof fetch = async (...call) => {
-    const answer = await fetch(...call).catch((error) => {
-      refused += 1
-      throw error
-    })
-    if (!answer.ok) refused += 1
-    return answer
-  }
+  const { refused, fetch: counting } = countRefusals()
   const backoff = createBackoff({ firstWindowMs: 100, longestWindowMs: 200 })
   const options = { hubUrl: url, code: CODE, endpoint: llm.url, backoff, fetch: counting }
   const agent = await startAgent(t, { via: 'tunnel', ...options })
@@ -59,7 +66,7 @@ async function startServing(t: Test) {
     () => agent.membership.running(),
     (running) => running === 1,
   )
-  return { hub, url, room, agent, answer, finish, refused: () => refused }
+  return { hub, url, room, agent, answer, finish, refused }
 }
 
 const ENDS: [string, (stage: Stage, t: Test) => unknown, object][] = [
@@ -99,6 +106,30 @@ t.test('so does one of a participant that is removed meanwhile, which is told so
   finish()
   t.match(await answer, { status: 200, body: { said: 'all' } })
   t.match(await agent.end, { reason: 'removed' })
+})
+
+t.test('who has nothing to do stays with a hub that shuts down, for what others may leave undone', async (t) => {
+  const { late, finish } = answerLate()
+  const { hub, url, room, llm } = await startKitchen(t, tells(FINDABLE.ollama!(['a'])))
+  const other = await startFakeLlm(t, late)
+  await join(url, CODE, { id: 'bob', model: 'b', endpoint: other.url })
+  const { refused, fetch: counting } = countRefusals()
+  const agent = await startAgent(t, { via: 'tunnel', hubUrl: url, code: CODE, endpoint: llm.url, fetch: counting })
+  await agent.until('state', ({ state }) => state === 'online')
+  const answer = room.chat({ model: 'b' })
+  await eventually(
+    () => other.requests.length,
+    (requests) => requests === 1,
+  )
+  const closed = hub.close()
+  await eventually(refused, (count) => count >= 3)
+  t.equal(agent.membership.state, 'online')
+  const { roomStore } = await hub.app
+  t.match((await roomStore.getParticipant(room.room.id, 'alice')).participant, { status: 'online' })
+  finish()
+  t.match(await answer, { status: 200, body: { said: 'all' } })
+  await closed
+  await agent.until('state', ({ state }) => state === 'reconnecting')
 })
 
 t.test('a request that begins while its participant says goodbye ends as it should', async (t) => {

@@ -1,7 +1,7 @@
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
 import { performance } from 'node:perf_hooks'
 import type { WebSocket } from 'ws'
-import { HUB_SILENCE_MS, TUNNEL_CHANGED, TUNNEL_CLOSE, TUNNEL_LIMITS } from '../../../schemas/tunnel.ts'
+import { HUB_SILENCE_MS, TUNNEL_CHANGED, TUNNEL_CLOSE, TUNNEL_CLOSING, TUNNEL_LIMITS } from '../../../schemas/tunnel.ts'
 import { WebSocketStream } from '../../../schemas/tunnel-stream.ts'
 import { TunnelConnectError } from './errors.ts'
 import { Relay, type RelayOptions } from './relay.ts'
@@ -30,6 +30,8 @@ export interface Tunnel {
   readonly closed: Promise<TunnelEnd>
   /** Requests that run now, the hub's own questions included. */
   readonly inFlight: number
+  /** The hub has said that it shuts down; the tunnel stands until all that runs there has ended. */
+  readonly isHubClosing: boolean
   /** Takes nothing new, lets what runs finish, and closes. */
   drain(): Promise<void>
   /** At once: what runs is broken off. */
@@ -62,6 +64,7 @@ export class TunnelServer implements Tunnel {
   #heardAt = performance.now()
   #lookedAt = Date.now()
   #isClosed = false
+  #isHubClosing = false
 
   constructor(socket: WebSocket, relay: RelayOptions, options: TunnelServerOptions = {}) {
     const { handshakeMs = TUNNEL_LIMITS.handshakeMs, silenceMs = HUB_SILENCE_MS, onChanged } = options
@@ -79,6 +82,10 @@ export class TunnelServer implements Tunnel {
 
   get inFlight(): number {
     return this.#inFlight
+  }
+
+  get isHubClosing(): boolean {
+    return this.#isHubClosing
   }
 
   #waitForHub(handshakeMs: number): Promise<void> {
@@ -129,6 +136,7 @@ export class TunnelServer implements Tunnel {
     socket.on('ping', (payload) => {
       hear()
       if (String(payload) === TUNNEL_CHANGED) onChanged?.()
+      if (String(payload) === TUNNEL_CLOSING) this.#isHubClosing = true
     })
     socket.on('pong', hear)
     // What went wrong is in the close that follows.
