@@ -249,6 +249,8 @@ export class Membership {
   }
 
   #drop(): void {
+    // What it has served counts on.
+    this.#countOn(this.#link?.served()?.requests ?? this.#counted.now)
     this.#link?.close()
     this.#link = undefined
   }
