@@ -124,7 +124,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   await app.register(ollamaProxy, { ...settings, clock, ...(resolver === undefined ? {} : { resolver }) })
   // Behind the drain of what runs through them.
   app.addHook('preClose', async () => app.tunnel.close())
-  await app.register(healthMonitor, { ...settings, clock })
+  await app.register(healthMonitor, { ...settings, clock, isClosing: app.isClosing })
 
   await describeApi(app, manifest.version)
   await app.register(openapi)

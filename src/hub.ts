@@ -66,7 +66,7 @@ export function createHub({
   function start<T>(work: (instance: FastifyInstance) => Promise<T>): Promise<T> {
     if (closed !== undefined) return Promise.reject(new Error('The hub was closed, and does not start again'))
     const starting = app.then(work)
-    started = starting.catch(() => {})
+    started = Promise.allSettled([started, starting])
     return starting
   }
 

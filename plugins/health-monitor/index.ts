@@ -11,6 +11,8 @@ declare module 'fastify' {
 
 export interface HealthMonitorPluginOptions {
   clock: Clock
+  /** The hub takes no heartbeats any more. */
+  isClosing(): boolean
   /** @default 30000 */
   offlineAfterMs: number
   /** @default 1000 */
@@ -28,7 +30,16 @@ export interface HealthMonitorPluginOptions {
 export default fp<HealthMonitorPluginOptions>(
   async (
     app,
-    { clock, offlineAfterMs, healthTickMs, participantTtlMs, roomTtlMs, probeIntervalMs, probeMaxIntervalMs },
+    {
+      clock,
+      isClosing,
+      offlineAfterMs,
+      healthTickMs,
+      participantTtlMs,
+      roomTtlMs,
+      probeIntervalMs,
+      probeMaxIntervalMs,
+    },
   ) => {
     const store = app.roomStore
     const limits = { timeoutMs: offlineAfterMs, tickMs: healthTickMs, participantTtlMs, roomTtlMs }
@@ -43,8 +54,8 @@ export default fp<HealthMonitorPluginOptions>(
     const report = (error: unknown) => app.log.error({ err: error }, 'the health monitor could not look')
     let isLooking = false
     const look = async () => {
-      // Its port is closed, so that no heartbeat gets through; what runs and waits has its grace.
-      if (app.isClosing()) return
+      // Who is silent now may be there all the same, and what runs and waits has its grace.
+      if (isClosing()) return
       prober.tick().catch(report)
       if (isLooking) return
       isLooking = true

@@ -6,6 +6,7 @@ import { connectionLimits, createConnections } from '../../plugins/access/connec
 import { openFilesLimit } from '../../plugins/access/open-files.ts'
 import type { HubOptions } from '../../src/hub.ts'
 import { emptyFolder } from '../support/certificates.ts'
+import { spawnHub } from '../support/child-hub.ts'
 import { manualClock } from '../support/clock.ts'
 import { startHub } from '../support/hub.ts'
 import { dial, type RawClient } from '../support/raw-client.ts'
@@ -168,6 +169,18 @@ t.test('it is told at once, and then once a minute, of whom there were how many'
   connections.close()
   t.strictSame(told.slice(3), [{ network: '10.0.0.3', refused: 1 }])
 })
+
+const isTold = process.platform === 'linux' ? false : 'SKIPPED: this system does not tell how many files may be open'
+
+t.test(
+  'with few files that may be open a network gets less than was set, which the log says',
+  { skip: isTold },
+  async (t) => {
+    const hub = spawnHub(t, ['--host', '127.0.0.1', '--port', '0'], {}, ['sh', '-c', 'ulimit -n 300; exec "$@"', 'sh'])
+    await eventually(() => hub.log().includes('the hub listens'), 'the hub')
+    t.match(hub.log(), /may have 300 files open \(ulimit -n\): a network gets 196 connections/)
+  },
+)
 
 t.test('the hub holds itself to what the system lets it open', async (t) => {
   const { hub } = await startHub(t)

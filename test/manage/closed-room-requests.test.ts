@@ -141,7 +141,7 @@ t.test('a closed room gives back what its requests held', async (t) => {
   await eventually(() => ollamaProxy.inFlight === 0, 'nothing in flight')
 })
 
-t.test('a body that comes more slowly than its room is closed: 503, and the room stays forgotten', async (t) => {
+t.test('a body that comes more slowly than its room is closed: 503, and not that nobody is there', async (t) => {
   const { url, path, close, llm } = await startRoom(t, 60_000, answerPlain('served'))
   const body = '{"model":"*","messages":[]}'
   const slow = dial(Number(new URL(url).port))

@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { createHub } from '../../src/hub.ts'
+import { createHub, type Hub } from '../../src/hub.ts'
 import { answerNever, chunkOf, startFakeLlm, startStream } from '../support/fake-llm.ts'
 import { call, join, type RunningHub, startHub } from '../support/hub.ts'
 import { manageRoom, startRequest } from '../support/managed.ts'
@@ -108,11 +108,16 @@ t.test('who waits in the grace is served by whom no heartbeat can keep online an
 })
 
 t.test('a hub that is closed while it begins to listen, or before, listens no more', async (t) => {
-  for (const isFirst of [true, false]) {
+  const begin: ((hub: Hub) => unknown)[] = [
+    () => {},
+    (hub) => hub.listen(),
+    (hub) => Promise.all([hub.listen(), hub.ready()]),
+  ]
+  for (const start of begin) {
     const hub = createHub({ host: '127.0.0.1', port: 0 })
-    const listening = isFirst ? hub.listen() : undefined
+    const started = start(hub)
     await hub.close()
-    await listening
+    await started
     t.notOk((await hub.app).server.listening)
     await t.rejects(hub.listen(), { message: /does not start again/ })
     t.notOk((await hub.app).server.listening)

@@ -20,9 +20,18 @@ export interface ChildHub {
   log(): string
 }
 
-/** `potluck serve` as its user starts it; ended with the test. */
-export function spawnHub(t: Test, flags: readonly string[] = [], env: Record<string, string> = {}): ChildHub {
-  const child = spawn(process.execPath, [LAUNCHER, 'serve', ...flags], {
+/**
+ * `potluck serve` as its user starts it; ended with the test.
+ * @param within a command that becomes the one behind it
+ */
+export function spawnHub(
+  t: Test,
+  flags: readonly string[] = [],
+  env: Record<string, string> = {},
+  within: readonly string[] = [],
+): ChildHub {
+  const [command = '', ...args] = [...within, process.execPath, LAUNCHER, 'serve', ...flags]
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...cleanEnv(), ...env },
   })
